@@ -1,0 +1,77 @@
+"""What the SageMaker of the local cloud needs from the rest of it, as protocols.
+
+The real ones stand in `localcloud.access`, `localcloud.events` and `localcloud.logs`; tests hand in their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signed a request: `arn` as STS says it; `role_arn` is None for the account's root."""
+
+    arn: str
+    account: str
+    role_arn: str | None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Temporary credentials of a role; `expiration` is timezone-aware."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expiration: datetime
+
+
+class AccessDenied(Exception):
+    """The policy of the caller does not allow the action; the message reads as IAM's does."""
+
+
+class Access(Protocol):
+    """IAM and STS, as far as SageMaker asks them."""
+
+    def caller(self, headers: Mapping[str, str]) -> Caller:
+        """Who signed the request with these (lower-case) headers. Raises AccessDenied for unknown keys."""
+
+    def check(
+        self,
+        caller: Caller,
+        action: str,
+        resource: str,
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        """Return if `caller` may do `action` (say `sagemaker:CreateModel`) on the ARN; else AccessDenied."""
+
+    def credentials(self, role_arn: str, session_name: str) -> Credentials:
+        """Credentials of a job's execution role. Raises AccessDenied when the role cannot be assumed."""
+
+
+class Events(Protocol):
+    """EventBridge's default bus, as the services of AWS write to it (source `aws.sagemaker`)."""
+
+    def publish(self, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+        """Take the event; delivery to the rules' targets is asynchronous and survives a kill."""
+
+
+class LogStream(Protocol):
+    """One stream of CloudWatch Logs."""
+
+    def write(self, line: str) -> None:
+        """Add one line (without its line break); sent in batches within a second."""
+
+    def close(self) -> None:
+        """Send what is left."""
+
+
+class Logs(Protocol):
+    """CloudWatch Logs, as the containers' agent writes to it."""
+
+    def stream(self, group: str, name: str) -> LogStream:
+        """Open a stream, making the group and the stream where they do not exist."""
