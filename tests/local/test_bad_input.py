@@ -1,0 +1,148 @@
+"""Bad input is refused with file, line and reason, before a job starts; nothing else is disturbed."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from tests.local import rows
+from tests.local.conftest import Cloud, wait_for
+
+PIXELS = ",".join(["0"] * 784)
+
+BAD_CSVS = {
+    "ragged": (f"0,{PIXELS}\n1,0,0\n", "line 2"),
+    "non-numeric": (f"0,{PIXELS}\n1,{PIXELS[:-1]}x\n", "line 2"),
+    "out-of-range": (f"0,{PIXELS}\n1,{PIXELS[:-1]}256\n", "line 2"),
+    "second-header": (f"0,{PIXELS}\nlabel,{PIXELS}\n1,{PIXELS}\n", "line 2"),
+    "empty": ("", "empty"),
+    "no-image": ("0,1,2,3,4,5\n1,1,2,3,4,5\n", "5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CSVS)
+def test_bad_csv_is_refused_before_a_job_starts(cloud: Cloud, case: str) -> None:
+    text, reason = BAD_CSVS[case]
+    key = f"datasets/bad-{case}/rows_train.csv"
+    cloud.put(key, text.encode())
+    status = cloud.settled(f"bad-{case}", cloud.ready(f"bad-{case}"), timeout=60)
+    assert (status["phase"], status["outcome"]) == ("Refused", "Refused"), status
+    bucket, _, report = status["report"].removeprefix("s3://").partition("/")
+    s3 = cloud.client("s3")
+    body = s3.get_object(Bucket=bucket, Key=report)["Body"].read().decode()
+    assert "rows_train.csv" in body
+    assert reason in body.replace('"line": ', "line ")
+    assert cloud.training_jobs(f"bad-{case}") == []
+    assert s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read() == text.encode()
+    assert "rows_train.csv" in function_logs(cloud, "rows_train.csv")
+
+
+def function_logs(cloud: Cloud, pattern: str) -> str:
+    """Every function's log lines that hold `pattern`."""
+    logs = cloud.client("logs")
+
+    def lines() -> str:
+        found = []
+        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+            events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+            found += [e["message"] for e in events if pattern in e["message"]]
+        return "\n".join(found)
+
+    return wait_for(lines, f"{pattern} in the functions' logs", 20)
+
+
+@pytest.mark.parametrize(
+    "key", ["datasets/rows.csv", "datasets/Under_Score/rows_train.csv", "inbox/picture.png"]
+)
+def test_misplaced_file_gets_a_report_that_says_where_to_put_it(cloud: Cloud, key: str) -> None:
+    cloud.put(key, f"0,{PIXELS}\n".encode())
+    s3 = cloud.client("s3")
+
+    def report() -> str | None:
+        listed = s3.list_objects_v2(Bucket=cloud.bucket, Prefix="reports/misplaced/")
+        for item in listed.get("Contents", []):
+            text: str = s3.get_object(Bucket=cloud.bucket, Key=item["Key"])["Body"].read().decode()
+            if json.loads(text).get("key") == key:
+                return text
+        return None
+
+    assert key.split("/")[0] in wait_for(report, f"a report about {key}", 30, cloud.logs_tail)
+    assert s3.head_object(Bucket=cloud.bucket, Key=key)["ContentLength"] > 0
+
+
+@pytest.fixture(scope="module")
+def model(cloud: Cloud) -> str:
+    """The name of a dataset that has a model."""
+    cloud.put("datasets/small/a_train.csv", rows.csv("train", 1000))
+    cloud.put("datasets/small/a_test.csv", rows.csv("test", 400))
+    status = cloud.settled("small", cloud.ready("small"))
+    assert status["outcome"] == "Live", status
+    return "small"
+
+
+def huge_png() -> bytes:
+    """A valid PNG header of 30,000 x 30,000 grey pixels with next to nothing behind it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(30_001) * 100)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
+
+
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (640, 480), "white").save(out, "JPEG")
+    return out.getvalue()
+
+
+PNG = rows.picture(rows.sample("test")[1][0])[1]
+FORM = "application/x-www-form-urlencoded"
+REQUESTS: dict[str, tuple[bytes | None, dict[str, str], set[int]]] = {
+    "no body": (None, {"Content-Type": "image/png"}, {400}),
+    "empty body": (b"", {"Content-Type": "image/png"}, {400}),
+    "no content type": (PNG, {"Content-Type": ""}, {200}),
+    "curl's default type": (PNG, {"Content-Type": FORM}, {200}),
+    "odd accept": (PNG, {"Content-Type": "image/png", "Accept": "text/html"}, {200}),
+    "photograph": (jpeg(), {"Content-Type": "image/jpeg"}, {200}),
+    "over the limit": (b"\x89PNG" + bytes(4_000_001), {"Content-Type": "image/png"}, {413}),
+    "not an image": (b"hello", {"Content-Type": "image/png"}, {400, 415}),
+    "unknown type": (b"hello", {"Content-Type": "application/pdf"}, {415}),
+    "truncated png": (PNG[: len(PNG) // 2], {"Content-Type": "image/png"}, {400}),
+    "huge png": (huge_png(), {"Content-Type": "image/png"}, {400, 413}),
+    "csv row": (PIXELS.encode(), {"Content-Type": "text/csv"}, {200}),
+    "csv row too short": (b"1,2,3", {"Content-Type": "text/csv"}, {400}),
+    "json rubbish": (b"{", {"Content-Type": "application/json"}, {400}),
+}
+
+
+@pytest.mark.parametrize("case", REQUESTS)
+def test_predict_gives_an_answer_or_says_what_to_do(cloud: Cloud, model: str, case: str) -> None:
+    body, headers, statuses = REQUESTS[case]
+    answer = cloud.http("POST", f"/datasets/{model}/predict", body, headers)
+    assert answer.status in statuses, answer
+    if answer.status >= 400:
+        assert set(answer.body) >= {"error", "message"}, answer
+        assert len(answer.body["message"]) > 20
+    good = cloud.http("POST", f"/datasets/{model}/predict", PNG, {"Content-Type": "image/png"})
+    assert good.status == 200
+
+
+def test_unknown_dataset_is_404_and_one_without_model_is_409(cloud: Cloud) -> None:
+    png = {"Content-Type": "image/png"}
+    assert cloud.http("POST", "/datasets/nowhere/predict", PNG, png).status == 404
+    assert cloud.http("GET", "/datasets/nowhere").status == 404
+    cloud.put("datasets/modelless/a_train.csv", b"")
+    cloud.settled("modelless", cloud.ready("modelless"), timeout=60)
+    answer = cloud.http("POST", "/datasets/modelless/predict", PNG, png)
+    assert answer.status == 409
+    assert "datasets/modelless" in answer.body["message"]

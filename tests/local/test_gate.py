@@ -1,0 +1,109 @@
+"""What is worse never goes live; what failed can be tried again; the champion stays live throughout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import psutil
+import pytest
+
+from tests.local import rows
+from tests.local.conftest import Cloud, wait_for
+
+DATASET = "gate"
+
+
+@pytest.fixture(scope="module")
+def champion(cloud: Cloud) -> str:
+    """A dataset with a champion: the training job that made it."""
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 2000))
+    cloud.put(f"datasets/{DATASET}/a_test.csv", rows.csv("test", 800))
+    status = cloud.settled(DATASET, cloud.ready(DATASET))
+    assert status["outcome"] == "Live", status
+    job: str = status["champion"]["training_job"]
+    return job
+
+
+def answering(cloud: Cloud) -> str:
+    """`<hash12>-<attempt>` of the model that answers right now."""
+    png = rows.picture(rows.sample("test")[1][0])[1]
+    answer = cloud.http("POST", f"/datasets/{DATASET}/predict", png, {"Content-Type": "image/png"})
+    assert answer.status == 200, answer
+    version: str = answer.body["model_version"]
+    return version
+
+
+def test_shuffled_labels_as_first_model_never_go_live(cloud: Cloud) -> None:
+    cloud.put("datasets/shuffled/a_train.csv", rows.csv("train", 1000, shuffle_labels=True))
+    cloud.put("datasets/shuffled/a_test.csv", rows.csv("test", 400))
+    status = cloud.settled("shuffled", cloud.ready("shuffled"))
+    assert (status["outcome"], status["champion"]) == ("Rejected", None), status
+    png = rows.picture(rows.sample("test")[1][0])[1]
+    answer = cloud.http("POST", "/datasets/shuffled/predict", png, {"Content-Type": "image/png"})
+    assert answer.status == 409
+
+
+def test_shuffled_labels_do_not_replace_the_champion(cloud: Cloud, champion: str) -> None:
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 1000, shuffle_labels=True))
+    status = cloud.settled(DATASET, cloud.ready(DATASET))
+    assert status["outcome"] == "Rejected", status
+    assert status["champion"]["training_job"] == champion
+    assert champion.endswith(answering(cloud))
+
+
+def test_worse_model_does_not_replace_the_champion(cloud: Cloud, champion: str) -> None:
+    """Forty honest rows: far better than chance, far worse than the champion."""
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 100))
+    status = cloud.settled(DATASET, cloud.ready(DATASET))
+    assert status["outcome"] == "Rejected", status
+    assert champion.endswith(answering(cloud))
+    packages = cloud.client("sagemaker").list_model_packages(
+        ModelPackageGroupName=f"pigeonhole-local-{DATASET}", SortBy="CreationTime"
+    )["ModelPackageSummaryList"]
+    assert packages[0]["ModelApprovalStatus"] == "Rejected"
+
+
+def test_job_that_dies_fails_with_its_reason_and_a_retry_succeeds(
+    cloud: Cloud, champion: str
+) -> None:
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 3000))
+    ready = cloud.ready(DATASET)
+
+    def trainer() -> psutil.Process | None:
+        # The job's own script, not the toolkit around it.
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            line = process.info["cmdline"] or []
+            environ = process.info["environ"] or {}
+            ours = environ.get("AWS_ENDPOINT_URL") == cloud.env["AWS_ENDPOINT_URL"]
+            if ours and any(part.endswith("train.py") for part in line):
+                return process
+        return None
+
+    process = wait_for(trainer, "the training process", 60, cloud.why(DATASET))
+    os.kill(process.pid, signal.SIGKILL)
+    status = cloud.settled(DATASET, ready)
+    assert status["outcome"] == "Failed", status
+    failed = cloud.client("sagemaker").describe_training_job(TrainingJobName=status["training_job"])
+    assert failed["TrainingJobStatus"] == "Failed"
+    assert failed["FailureReason"] in status["message"]
+    assert champion.endswith(answering(cloud))
+
+    status = cloud.settled(DATASET, cloud.ready(DATASET))
+    assert status["attempt"] == 2
+    assert status["outcome"] in {"Live", "Rejected"}, status
+    retried = cloud.client("sagemaker").describe_training_job(
+        TrainingJobName=status["training_job"]
+    )
+    assert retried["TrainingJobStatus"] == "Completed"
+
+
+def test_failure_of_the_script_is_the_reason_that_people_read(cloud: Cloud) -> None:
+    settings = {"classes": rows.class_names(), "hyperparameters": {"epochs": -3}}
+    cloud.put("datasets/broken/dataset.json", json.dumps(settings).encode())
+    cloud.put("datasets/broken/a_train.csv", rows.csv("train", 300))
+    cloud.put("datasets/broken/a_test.csv", rows.csv("test", 200))
+    status = cloud.settled("broken", cloud.ready("broken"))
+    assert status["outcome"] in {"Failed", "Refused"}, status
+    assert "epochs" in status["message"]
