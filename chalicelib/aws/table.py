@@ -1,0 +1,91 @@
+"""The DynamoDB table: one item a dataset or batch, changed by conditional writes alone.
+
+    id        S   partition key: dataset/<name> or batch/<name>
+    revision  N   rises by one with every write
+    state     S   JSON
+
+`state` is one JSON text: no query reaches into it, and so floats and nulls need no translation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.translate import error_code
+from chalicelib.errors import RevisionConflict
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the table holds for an id; `revision` 0 means nothing yet."""
+
+    id: str
+    revision: int
+    state: Mapping[str, Any]
+
+
+class Table:
+    """`client` is boto3's `dynamodb` client."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, id: str) -> Item | None:
+        """The item as last written (a consistent read), or None."""
+        found = self._client.get_item(
+            TableName=self._name, Key={"id": {"S": id}}, ConsistentRead=True
+        ).get("Item")
+        return None if found is None else _item(found)
+
+    def put(self, id: str, state: Mapping[str, Any], revision: int) -> Item:
+        """Write over `revision` (0: there must be none). Raises RevisionConflict when it is another."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(id)"}
+        if revision:
+            condition = {
+                "ConditionExpression": "revision = :revision",
+                "ExpressionAttributeValues": {":revision": {"N": str(revision)}},
+            }
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item={
+                    "id": {"S": id},
+                    "revision": {"N": str(revision + 1)},
+                    "state": {"S": json.dumps(state, separators=(",", ":"))},
+                },
+                **condition,
+            )
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                raise RevisionConflict(f"{id} was changed by another function") from error
+            raise
+        return Item(id, revision + 1, dict(state))
+
+    def items(self, prefix: str) -> list[Item]:
+        """All items whose id begins so, sorted by id."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            FilterExpression="begins_with(id, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": prefix}},
+        )
+        found = [_item(raw) for page in pages for raw in page["Items"]]
+        return sorted(found, key=lambda item: item.id)
+
+    def ids(self, prefix: str = "") -> list[str]:
+        """The ids that begin so, sorted."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name, ConsistentRead=True, ProjectionExpression="id"
+        )
+        ids = [raw["id"]["S"] for page in pages for raw in page["Items"]]
+        return sorted(id for id in ids if id.startswith(prefix))
+
+
+def _item(raw: Mapping[str, Any]) -> Item:
+    return Item(raw["id"]["S"], int(raw["revision"]["N"]), json.loads(raw["state"]["S"]))

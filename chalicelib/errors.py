@@ -1,0 +1,102 @@
+"""Every error of our own.
+
+PigeonholeError
+├── SettingsMissing          a variable of the environment is not there
+├── InputRefused             what the caller or the uploader gave cannot be used; the message says what to do
+│   └── NameRefused          a dataset or batch name that SageMaker could not carry
+├── NotFound
+│   ├── DatasetNotFound
+│   ├── BatchNotFound
+│   ├── ObjectNotFound       an S3 object
+│   └── ResourceNotFound     a SageMaker resource
+├── Conflict
+│   ├── RevisionConflict     somebody else changed the item first: load it again
+│   └── ObjectChanged        the object is no longer the one that was listed
+├── ModelError               the container answered an invocation with an error
+└── Unavailable              worth another try later
+    ├── ModelNotReady        a serverless endpoint is still getting its resources
+    ├── Throttled
+    └── LimitReached         the account's limit for this kind of resource
+
+`code` is what a caller of the HTTP API reads as `error`; which HTTP status it becomes is said once, where the
+routes are.
+"""
+
+from __future__ import annotations
+
+
+class PigeonholeError(Exception):
+    """Root of the tree. `str(error)` is a sentence for people."""
+
+    code = "internal_error"
+
+
+class SettingsMissing(PigeonholeError):
+    code = "settings_missing"
+
+
+class InputRefused(PigeonholeError):
+    code = "input_refused"
+
+
+class NameRefused(InputRefused):
+    code = "name_refused"
+
+
+class NotFound(PigeonholeError):
+    code = "not_found"
+
+
+class DatasetNotFound(NotFound):
+    code = "dataset_not_found"
+
+
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
+
+
+class ObjectNotFound(NotFound):
+    code = "object_not_found"
+
+
+class ResourceNotFound(NotFound):
+    code = "resource_not_found"
+
+
+class Conflict(PigeonholeError):
+    code = "conflict"
+
+
+class RevisionConflict(Conflict):
+    code = "revision_conflict"
+
+
+class ObjectChanged(Conflict):
+    code = "object_changed"
+
+
+class ModelError(PigeonholeError):
+    """`status` is the container's own HTTP status, `body` what it answered."""
+
+    code = "model_error"
+
+    def __init__(self, message: str, status: int, body: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class Unavailable(PigeonholeError):
+    code = "unavailable"
+
+
+class ModelNotReady(Unavailable):
+    code = "model_not_ready"
+
+
+class Throttled(Unavailable):
+    code = "throttled"
+
+
+class LimitReached(Unavailable):
+    code = "limit_reached"

@@ -1,0 +1,284 @@
+"""The one owner of names and keys.
+
+S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
+
+    datasets/<dataset>/**.csv|.csv.gz|.csv.zip          DATA
+    datasets/<dataset>/dataset.json                     SETTINGS
+    datasets/<dataset>/_READY                           READY
+    datasets/<dataset>/**                               OTHER (listed in the report as ignored)
+    inbox/<batch>/**                                    DATA
+    inbox/<batch>/batch.json                            SETTINGS
+    inbox/<batch>/_READY                                READY
+    models/<dataset>/<job>/output/model.tar.gz, output.tar.gz
+    reports/<dataset>/preflight/<version>/report.json, report.txt, version.json, train.manifest
+    reports/<dataset>/<job>/evaluation.json
+    reports/misplaced/<name>.json
+    work/<batch>/<run>/shards/NNNNN.jsonl, output/
+    results/<batch>/<run>/…, results/<batch>/latest.json
+    code/<code version>/sourcedir.tar.gz
+
+SageMaker:
+
+    pigeonhole-<stage>-<dataset>                         endpoint, model package group
+    pigeonhole-<stage>-<dataset>-next                    verification endpoint
+    pigeonhole-<stage>-<dataset>-<hash12>-<attempt>      training job, model, endpoint config
+    pigeonhole-<stage>-batch-<batch>-<run12>-<attempt>   transform job and its model
+
+A reconciler's id is `dataset/<name>` or `batch/<name>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.errors import NameRefused
+
+NAME = re.compile(r"[a-z0-9](-?[a-z0-9]){0,23}")
+NEXT = "-next"
+READY = "_READY"
+DATASETS = "datasets/"
+INBOX = "inbox/"
+CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip")
+_TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)")
+_SUFFIX = re.compile(r"(?P<owner>.+)-(?P<hash>[0-9a-f]{12})-(?P<attempt>[1-9][0-9]*)")
+
+
+class Owner(StrEnum):
+    """Who is reconciled."""
+
+    DATASET = "dataset"
+    BATCH = "batch"
+
+
+class Kind(StrEnum):
+    """What an S3 key is."""
+
+    DATA = "data"
+    SETTINGS = "settings"
+    READY = "ready"
+    OTHER = "other"
+    MISPLACED = "misplaced"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A key understood: `path` is what comes below the dataset's or batch's prefix."""
+
+    kind: Kind
+    owner: Owner | None = None
+    name: str = ""
+    path: str = ""
+    reason: str = ""
+
+    @property
+    def id(self) -> str | None:
+        """The reconciler's id, where the key belongs to somebody."""
+        if self.owner is None or self.kind in (Kind.MISPLACED, Kind.OUTSIDE):
+            return None
+        return f"{self.owner}/{self.name}"
+
+
+def name_problem(owner: Owner, name: str) -> str | None:
+    """Why the name cannot be used, as a sentence; None when it can."""
+    if not NAME.fullmatch(name):
+        return (
+            f"{name!r} cannot be the name of a {owner}: use 1 to 24 small letters, digits "
+            "and single hyphens between them, because SageMaker takes nothing else"
+        )
+    if owner is Owner.DATASET and name.endswith(NEXT):
+        return f"{name!r} cannot be the name of a dataset: names that end in {NEXT!r} are taken"
+    return None
+
+
+def check_name(owner: Owner, name: str) -> str:
+    """The name itself; raises NameRefused with what to do."""
+    problem = name_problem(owner, name)
+    if problem:
+        raise NameRefused(problem)
+    return name
+
+
+def parse_key(key: str) -> Place:
+    """What the S3 key is."""
+    for prefix, owner in ((DATASETS, Owner.DATASET), (INBOX, Owner.BATCH)):
+        if key.startswith(prefix):
+            return _place(owner, key.removeprefix(prefix))
+    return Place(Kind.OUTSIDE)
+
+
+def _place(owner: Owner, rest: str) -> Place:
+    if not rest or rest.endswith("/"):  # the markers that consoles make for empty folders
+        return Place(Kind.OUTSIDE)
+    name, slash, path = rest.partition("/")
+    if not slash:
+        folder = DATASETS if owner is Owner.DATASET else INBOX
+        return Place(
+            Kind.MISPLACED,
+            owner,
+            path=rest,
+            reason=f"it lies straight under {folder}; put it into a folder, {folder}<name>/{rest}",
+        )
+    problem = name_problem(owner, name)
+    if problem:
+        return Place(Kind.MISPLACED, owner, name, path, problem)
+    if path == READY:
+        return Place(Kind.READY, owner, name, path)
+    if path == ("dataset.json" if owner is Owner.DATASET else "batch.json"):
+        return Place(Kind.SETTINGS, owner, name, path)
+    if owner is Owner.BATCH or path.lower().endswith(CSV_ENDINGS):
+        return Place(Kind.DATA, owner, name, path)
+    return Place(Kind.OTHER, owner, name, path)
+
+
+def is_test(path: str) -> bool:
+    """Is this CSV held out? `test` stands as a whole token: fashion-mnist_test.csv, not latest.csv."""
+    return _TEST.search(path.lower()) is not None
+
+
+def dataset_id(name: str) -> str:
+    return f"{Owner.DATASET}/{name}"
+
+
+def batch_id(name: str) -> str:
+    return f"{Owner.BATCH}/{name}"
+
+
+def parse_id(text: str) -> tuple[Owner, str]:
+    """`dataset/fashion-mnist` → its parts. Raises NameRefused for anything else."""
+    kind, _, name = text.partition("/")
+    if kind not in tuple(Owner):
+        raise NameRefused(f"{text!r} is neither dataset/<name> nor batch/<name>")
+    return Owner(kind), check_name(Owner(kind), name)
+
+
+# Keys
+
+
+def dataset_prefix(dataset: str) -> str:
+    return f"{DATASETS}{dataset}/"
+
+
+def inbox_prefix(batch: str) -> str:
+    return f"{INBOX}{batch}/"
+
+
+def models_prefix(dataset: str) -> str:
+    """Where training jobs write: SageMaker adds `<job>/output/…`."""
+    return f"models/{dataset}/"
+
+
+def model_key(dataset: str, job: str) -> str:
+    return f"models/{dataset}/{job}/output/model.tar.gz"
+
+
+def output_key(dataset: str, job: str) -> str:
+    return f"models/{dataset}/{job}/output/output.tar.gz"
+
+
+def preflight_prefix(dataset: str, version: str) -> str:
+    return f"reports/{dataset}/preflight/{version}/"
+
+
+def evaluation_key(dataset: str, job: str) -> str:
+    return f"reports/{dataset}/{job}/evaluation.json"
+
+
+def misplaced_key(key: str) -> str:
+    """Report of a key that cannot be used; the hash keeps apart keys that differ in odd characters only."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", key)[:100]
+    return f"reports/misplaced/{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
+
+
+def shards_prefix(batch: str, run: str) -> str:
+    return f"work/{batch}/{run}/shards/"
+
+
+def outputs_prefix(batch: str, run: str) -> str:
+    return f"work/{batch}/{run}/output/"
+
+
+def results_prefix(batch: str, run: str) -> str:
+    return f"results/{batch}/{run}/"
+
+
+def latest_key(batch: str) -> str:
+    return f"results/{batch}/latest.json"
+
+
+def code_key(code_version: str) -> str:
+    return f"code/{code_version}/sourcedir.tar.gz"
+
+
+# SageMaker
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job's name taken apart: whose, which 12 digits of its version or run, which attempt."""
+
+    owner: Owner
+    name: str
+    hash12: str
+    attempt: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def model_version(self) -> str:
+        return f"{self.hash12}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class SageMakerNames:
+    """Names of one stage."""
+
+    stage: str
+
+    @property
+    def prefix(self) -> str:
+        return f"pigeonhole-{self.stage}-"
+
+    def endpoint(self, dataset: str) -> str:
+        """The live endpoint; the model package group is called the same."""
+        return self.prefix + dataset
+
+    def group(self, dataset: str) -> str:
+        return self.prefix + dataset
+
+    def next_endpoint(self, dataset: str) -> str:
+        return self.prefix + dataset + NEXT
+
+    def job(self, dataset: str, version: str, attempt: int) -> str:
+        """Training job, model and endpoint config."""
+        return f"{self.prefix}{dataset}-{version[:12]}-{attempt}"
+
+    def transform(self, batch: str, run: str, attempt: int) -> str:
+        """Transform job and its model."""
+        return f"{self.prefix}batch-{batch}-{run[:12]}-{attempt}"
+
+    def parse_job(self, name: str) -> Run | None:
+        """A training job's name; None for other people's."""
+        return self._run(name, self.prefix, Owner.DATASET)
+
+    def parse_transform(self, name: str) -> Run | None:
+        """A transform job's name; None for other people's."""
+        return self._run(name, self.prefix + "batch-", Owner.BATCH)
+
+    def parse_endpoint(self, name: str) -> str | None:
+        """The dataset of an endpoint or a model package group; None for other people's."""
+        if not name.startswith(self.prefix):
+            return None
+        dataset = name.removeprefix(self.prefix).removesuffix(NEXT)
+        return None if name_problem(Owner.DATASET, dataset) else dataset
+
+    def _run(self, name: str, prefix: str, owner: Owner) -> Run | None:
+        match = _SUFFIX.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        if match is None or name_problem(owner, match["owner"]):
+            return None
+        return Run(owner, match["owner"], match["hash"], int(match["attempt"]))

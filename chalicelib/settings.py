@@ -1,0 +1,55 @@
+"""The environment of the functions, read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from chalicelib.errors import SettingsMissing
+
+PREFIX = "PIGEONHOLE_"
+MAY_BE_EMPTY = frozenset({"default_dataset"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a variable: `bucket` is `PIGEONHOLE_BUCKET`, and so on."""
+
+    stage: str
+    bucket: str
+    table: str
+    events_queue_url: str
+    work_queue_url: str
+    training_image: str
+    serving_image: str
+    training_role_arn: str
+    endpoint_role_arn: str
+    transform_role_arn: str
+    training_instance_type: str
+    transform_instance_type: str
+    code_version: str
+    default_dataset: str
+    quiet_seconds: int
+    serverless_memory_mb: int
+    serverless_max_concurrency: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read all variables. Raises SettingsMissing, which names every one that is absent or unusable."""
+        values: dict[str, str | int] = {}
+        wrong: list[str] = []
+        for field in fields(cls):
+            variable = PREFIX + field.name.upper()
+            text = environment.get(variable, "")
+            if field.type == "int":
+                try:
+                    values[field.name] = int(text)
+                except ValueError:
+                    wrong.append(f"{variable} (a whole number)")
+            elif text or field.name in MAY_BE_EMPTY:
+                values[field.name] = text
+            else:
+                wrong.append(variable)
+        if wrong:
+            raise SettingsMissing("set in the environment: " + ", ".join(wrong))
+        return cls(**values)  # type: ignore[arg-type]
