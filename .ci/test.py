@@ -1,0 +1,100 @@
+"""Run every test with the interpreter of the part it tests, the fastest first, and add up the outcome.
+
+The containers' tests run in the containers' own environments with nothing but pytest beside them; all other
+tests run in `.venv`. The last line is `N passed, N failed`. Exit status: 0 when nothing failed.
+
+    .venv/bin/python .ci/test.py [pytest arguments]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+VENVS = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs")
+CONTAINERS = {"serving": "serving", "training_job": "training"}
+NO_TESTS_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tests that share an interpreter: `paths` below tests/, `python`, and pytest's folder if it lies outside."""
+
+    title: str
+    paths: list[Path]
+    python: Path
+    pytest_folder: Path | None = None
+
+
+def groups() -> list[Group]:
+    """What to run, in order: unit tests, contract tests, then end to end."""
+    own = Path(sys.executable)
+    found = []
+    for level in ("unit", "contract"):
+        folder = REPO / "tests" / level
+        parts = sorted(p for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__")
+        rest = [part for part in parts if part.name not in CONTAINERS]
+        if rest:
+            found.append(Group(f"{level} tests", rest, own))
+        for part in parts:
+            if part.name in CONTAINERS:
+                python = VENVS / CONTAINERS[part.name] / "bin" / "python"
+                found.append(
+                    Group(f"{level} tests of {part.name}", [part], python, VENVS / "pytest")
+                )
+    found.append(Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own))
+    return found
+
+
+def run(group: Group, arguments: list[str], report: Path) -> tuple[int, Counter[str]]:
+    """pytest's exit status and how many passed, failed and were skipped."""
+    env = dict(os.environ)
+    if group.pytest_folder is not None:
+        env["PYTHONPATH"] = str(group.pytest_folder)
+    command = [str(group.python), "-m", "pytest", "-q", "--durations=3", f"--junitxml={report}"]
+    done = subprocess.run(
+        [*command, *arguments, *map(str, group.paths)], cwd=REPO, env=env, check=False
+    )
+    counts: Counter[str] = Counter()
+    if report.exists():
+        for suite in ET.parse(report).getroot().iter("testsuite"):
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            counts["failed"] += failed
+            counts["skipped"] += skipped
+            counts["passed"] += int(suite.get("tests", 0)) - failed - skipped
+    return done.returncode, counts
+
+
+def main(arguments: list[str]) -> int:
+    """Run all groups, also after a failure, and print the sum as the last line."""
+    started = time.monotonic()
+    total: Counter[str] = Counter()
+    failures = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, group in enumerate(groups()):
+            print(f"\n== {group.title}", flush=True)
+            status, counts = run(group, arguments, Path(folder) / f"{number}.xml")
+            total += counts
+            if status not in (0, NO_TESTS_COLLECTED):
+                failures.append(group.title)
+                total["failed"] += not counts["failed"]
+    print()
+    for title in failures:
+        print(f"failed: {title}")
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    seconds = time.monotonic() - started
+    print(f"{total['passed']} passed, {total['failed']} failed{skipped} in {seconds:.0f}s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

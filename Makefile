@@ -1,0 +1,100 @@
+# `make` alone lists the commands. Works with GNU make 3.81 and later, parallel (-j) too.
+
+PYTHON ?= python3
+DATA ?= sample
+STAGE ?= dev
+VENVS := $(if $(PIGEONHOLE_VENVS),$(PIGEONHOLE_VENVS),.venvs)
+BIN := .venv/bin
+
+TOOLS := .venv/.tools
+DEV := .venv/.dev
+CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/.made
+PYTEST := $(VENVS)/pytest/.made
+PIP := -m pip install -qq --disable-pip-version-check --no-input
+
+.PHONY: help setup setup-test demo up down test lint bench lock package deploy destroy clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
+
+setup-test: setup $(DEV) $(PYTEST)
+
+demo: setup ## the whole loop on real images, in about three minutes (DATA=full: all 70,000)
+	@$(BIN)/python -m cli.demo --data $(DATA)
+
+up: setup ## start the local cloud and deploy to it (goes on in the background)
+	@$(BIN)/pigeonhole up
+
+down: $(TOOLS) ## stop the local cloud; what it holds stays in .local
+	@$(BIN)/pigeonhole down
+
+test: setup-test ## every test: unit, contract, end to end on a local cloud of its own
+	@$(BIN)/python .ci/test.py
+
+lint: $(DEV) ## ruff and mypy
+	@.ci/lint
+
+bench: setup-test ## run the benchmarks
+	@for script in bench/*.py; do \
+		[ -e "$$script" ] || { echo "bench/ holds no script yet."; exit 0; }; \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+lock: $(DEV) ## pin requirements/*.in anew, with hashes
+	@for file in requirements/*.in; do \
+		echo "$$file"; \
+		$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+			--no-emit-index-url --python-version 3.11 "$$file" -o "$${file%.in}.txt" || exit 1; \
+	done
+
+package: $(TOOLS) ## build the CloudFormation package in build/
+	@$(BIN)/pigeonhole package --stage $(STAGE)
+
+deploy: $(TOOLS) ## deploy to your AWS account (STAGE=dev or prod)
+	@$(BIN)/pigeonhole deploy --stage $(STAGE)
+
+destroy: $(TOOLS) ## remove what deploy made (STAGE=dev or prod)
+	@$(BIN)/pigeonhole destroy --stage $(STAGE)
+
+clean: ## remove environments, builds and the demo's state (keeps .local)
+	rm -rf .venv .venvs .demo build pigeonhole.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- environments: made anew when their pinned requirements change ----
+
+# $(1): folder
+define new_environment
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "Pigeonhole needs Python 3.11, 3.12 or 3.13 with venv; '$(PYTHON)' is `$(PYTHON) --version 2>&1`." >&2; \
+		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)   (Debian, Ubuntu: apt install python3-venv)" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear $(1)
+endef
+
+$(TOOLS): requirements/tools.txt pyproject.toml
+	$(call new_environment,.venv)
+	@echo "Installing the command and the local cloud (.venv)"
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/tools.txt
+	@$(BIN)/python $(PIP) --no-build-isolation --no-deps --no-index -e .
+	@touch $@
+
+$(DEV): $(TOOLS) requirements/dev.txt
+	@echo "Installing linters and test tools (.venv)"
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENVS)/%/.made: requirements/%.txt
+	$(call new_environment,$(VENVS)/$*)
+	@echo "Installing $* ($(VENVS)/$*)"
+	@$(VENVS)/$*/bin/python $(PIP) --require-hashes -r requirements/$*.txt
+	@touch $@
+
+# pytest for the containers' tests lies beside their environments, so that these stay as they are shipped.
+$(PYTEST): requirements/test-containers.txt $(TOOLS)
+	@echo "Installing pytest for the containers' tests ($(VENVS)/pytest)"
+	@rm -rf $(VENVS)/pytest
+	@$(BIN)/python $(PIP) --require-hashes --target $(VENVS)/pytest -r requirements/test-containers.txt
+	@touch $@
