@@ -1,4 +1,4 @@
-"""A local cloud of the tests' own: other ports, another folder, so that it runs beside a `pigeonhole up`."""
+"""A local cloud of the tests' own: its ports and folder leave a `pigeonhole up` alone."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def wait_for(
     timeout: float = 60,
     why: Callable[[], str] = lambda: "",
 ) -> T:
-    """Call `condition` until it gives something; fail with `what` (and `why`) after `timeout` seconds."""
+    """Call `condition` until it gives something; fail with `what` and `why` after `timeout` s."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         found = condition()

@@ -27,7 +27,7 @@ def class_names() -> list[str]:
 
 
 def csv(part: str, count: int, *, shuffle_labels: bool = False, start: int = 0) -> bytes:
-    """The first `count` rows from `start` on as a CSV; with labels dealt out anew at random if asked."""
+    """`count` rows from `start` on as a CSV; with the labels dealt out anew if asked."""
     header, rows = sample(part)
     chosen = list(rows[start : start + count])
     if shuffle_labels:

@@ -1,4 +1,4 @@
-"""Bad input is refused with file, line and reason, before a job starts; nothing else is disturbed."""
+"""Bad input is refused with file, line and reason before a job starts; nothing else suffers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_misplaced_file_gets_a_report_that_says_where_to_put_it(cloud: Cloud, ke
                 return text
         return None
 
-    assert key.split("/")[0] in wait_for(report, f"a report about {key}", 30, cloud.logs_tail)
+    assert key.partition("/")[0] in wait_for(report, f"a report about {key}", 30, cloud.logs_tail)
     assert s3.head_object(Bucket=cloud.bucket, Key=key)["ContentLength"] > 0
 
 

@@ -103,7 +103,7 @@ def test_same_data_again_is_not_trained_again(live: Cloud) -> None:
 
 
 def test_same_event_twice_makes_one_job(live: Cloud) -> None:
-    """S3 delivers at least once: the very notification comes again, and again while the job runs."""
+    """S3 delivers at least once: the very notification comes again, also while the job runs."""
     live.put("datasets/twice/a_train.csv", rows.csv("train", 1200))
     live.put("datasets/twice/a_test.csv", rows.csv("test", 400))
     ready = live.ready("twice")

@@ -1,4 +1,4 @@
-"""What is worse never goes live; what failed can be tried again; the champion stays live throughout."""
+"""What is worse never goes live; what failed can be tried again; the champion stays live."""
 
 from __future__ import annotations
 
