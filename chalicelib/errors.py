@@ -2,7 +2,7 @@
 
 PigeonholeError
 ├── SettingsMissing          a variable of the environment is not there
-├── InputRefused             what the caller or the uploader gave cannot be used; the message says what to do
+├── InputRefused             what was given cannot be used; the message says what to do
 │   └── NameRefused          a dataset or batch name that SageMaker could not carry
 ├── NotFound
 │   ├── DatasetNotFound
@@ -18,8 +18,8 @@ PigeonholeError
     ├── Throttled
     └── LimitReached         the account's limit for this kind of resource
 
-`code` is what a caller of the HTTP API reads as `error`; which HTTP status it becomes is said once, where the
-routes are.
+`code` is what a caller of the HTTP API reads as `error`; which HTTP status it becomes is said once,
+where the routes are.
 """
 
 from __future__ import annotations

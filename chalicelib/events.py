@@ -1,8 +1,8 @@
 """Bodies of the events queue as typed values.
 
-A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}` or `s3:TestEvent`.
-`parse` never raises for what a body says: what cannot be understood becomes `Rubbish`, because another try would not
-understand it either.
+A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}` or
+`s3:TestEvent`. `parse` never raises for what a body says: what cannot be understood becomes `Rubbish`,
+because another try would not understand it either.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Resource(StrEnum):
 
 @dataclass(frozen=True)
 class StateChange:
-    """`name`: the job, the endpoint, or a model package's group. `status` in the API's spelling (InService)."""
+    """`name`: the job, the endpoint, or a model package's group.
+
+    `status` is in the API's spelling (InService).
+    """
 
     resource: Resource
     name: str
@@ -90,7 +93,7 @@ _DETAILS = {
 }
 
 
-def parse(body: str) -> list[Event]:
+def parse(body: str) -> list[Event]:  # noqa: PLR0911 - one line a kind of message
     """The events of one message (an S3 notification may hold several)."""
     try:
         message = json.loads(body)

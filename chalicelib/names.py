@@ -110,7 +110,7 @@ def parse_key(key: str) -> Place:
     return Place(Kind.OUTSIDE)
 
 
-def _place(owner: Owner, rest: str) -> Place:
+def _place(owner: Owner, rest: str) -> Place:  # noqa: PLR0911 - one line a kind of key
     if not rest or rest.endswith("/"):  # the markers that consoles make for empty folders
         return Place(Kind.OUTSIDE)
     name, slash, path = rest.partition("/")
@@ -135,7 +135,7 @@ def _place(owner: Owner, rest: str) -> Place:
 
 
 def is_test(path: str) -> bool:
-    """Is this CSV held out? `test` stands as a whole token: fashion-mnist_test.csv, not latest.csv."""
+    """Is this CSV held out? `test` is a whole token: fashion-mnist_test.csv, not latest.csv."""
     return _TEST.search(path.lower()) is not None
 
 
@@ -188,7 +188,10 @@ def evaluation_key(dataset: str, job: str) -> str:
 
 
 def misplaced_key(key: str) -> str:
-    """Report of a key that cannot be used; the hash keeps apart keys that differ in odd characters only."""
+    """Report of a key that cannot be used.
+
+    The hash keeps apart keys that differ in odd characters only.
+    """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", key)[:100]
     return f"reports/misplaced/{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
 

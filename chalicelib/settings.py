@@ -35,7 +35,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read all variables. Raises SettingsMissing, which names every one that is absent or unusable."""
+        """Read all variables. Raises SettingsMissing, which names each that is absent or unusable."""
         values: dict[str, str | int] = {}
         wrong: list[str] = []
         for field in fields(cls):

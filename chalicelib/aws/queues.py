@@ -17,7 +17,7 @@ class Queues:
         self._work_url = work_url
 
     def wake(self, id: str, delay_seconds: int = 0) -> None:
-        """Have `id` reconciled in so many seconds, 900 at most (who waits longer is woken on the way)."""
+        """Have `id` reconciled in so many seconds, 900 at most: who waits longer is woken between."""
         self._client.send_message(
             QueueUrl=self._events_url,
             MessageBody=json.dumps({"reconcile": id}),
@@ -25,7 +25,7 @@ class Queues:
         )
 
     def work(self, kind: str, **fields: Any) -> None:
-        """Send `{kind: fields}` to the work queue, say `work("preflight", dataset=…, version=…)`."""
+        """Send `{kind: fields}` to the work queue: `work("preflight", dataset=…, version=…)`."""
         self._client.send_message(
             QueueUrl=self._work_url, MessageBody=json.dumps({kind: fields}), DelaySeconds=0
         )

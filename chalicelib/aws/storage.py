@@ -94,7 +94,10 @@ class Storage:
     def open(
         self, key: str, version_id: str | None = None, if_etag: str | None = None
     ) -> OpenObject:
-        """Stream an object. Raises ObjectNotFound; ObjectChanged when `if_etag` is no longer its ETag."""
+        """Stream an object.
+
+        Raises ObjectNotFound, and ObjectChanged when `if_etag` is no longer its ETag.
+        """
         asked: dict[str, str] = {"Bucket": self.bucket, "Key": key}
         if version_id is not None:
             asked["VersionId"] = version_id
@@ -126,7 +129,9 @@ class Storage:
     def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
-    def put_text(self, key: str, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
+    def put_text(
+        self, key: str, text: str, content_type: str = "text/plain; charset=utf-8"
+    ) -> None:
         self.put_bytes(key, text.encode(), content_type)
 
     def put_json(self, key: str, value: Any) -> None:
@@ -135,9 +140,7 @@ class Storage:
 
     def upload(self, key: str, body: IO[bytes], content_type: str) -> None:
         """Store a file of any size, in parts where it is big."""
-        self._client.upload_fileobj(
-            body, self.bucket, key, ExtraArgs={"ContentType": content_type}
-        )
+        self._client.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
 
     def delete(self, key: str) -> None:
         """Remove the current version (a versioned bucket keeps it behind a marker)."""

@@ -8,9 +8,16 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from chalicelib.errors import LimitReached, PigeonholeError, ResourceNotFound, Throttled, Unavailable
+from chalicelib.errors import (
+    LimitReached,
+    PigeonholeError,
+    ResourceNotFound,
+    Throttled,
+    Unavailable,
+)
 
-# SageMaker has no code for what is missing or already there: it says so in a ValidationException's message.
+# SageMaker has no code for what is missing or already there: a ValidationException's message
+# says so.
 _MISSING = re.compile(r"could not find|not found|does not exist|RecordNotFound", re.IGNORECASE)
 _EXISTS = re.compile(r"already exist", re.IGNORECASE)
 

@@ -1,0 +1,211 @@
+"""SageMaker models, endpoint configs, endpoints, and the call that asks one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.translate import (
+    error_code,
+    error_message,
+    ours_if_exists,
+    sagemaker_errors,
+)
+from chalicelib.errors import ModelError, ModelNotReady, ResourceNotFound, Unavailable
+
+VARIANT = "AllTraffic"
+
+
+class EndpointStatus(StrEnum):
+    """As the API spells them."""
+
+    OUT_OF_SERVICE = "OutOfService"
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SYSTEM_UPDATING = "SystemUpdating"
+    ROLLING_BACK = "RollingBack"
+    IN_SERVICE = "InService"
+    DELETING = "Deleting"
+    FAILED = "Failed"
+    UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`config` is the endpoint config that it serves now."""
+
+    name: str
+    status: str
+    config: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a container answered."""
+
+    body: bytes
+    content_type: str
+
+
+class Endpoints(Protocol):
+    """What flow 1 needs of hosting.
+
+    Names are ours, so "already there" and "already gone" are success.
+    """
+
+    def ensure_model(
+        self, name: str, package_arn: str, role_arn: str, tags: Mapping[str, str]
+    ) -> None:
+        """CreateModel from a package of the registry."""
+
+    def ensure_config(
+        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+    ) -> None:
+        """CreateEndpointConfig: serverless, of the model with the same name."""
+
+    def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
+        """CreateEndpoint."""
+
+    def update(self, name: str, config: str) -> None:
+        """UpdateEndpoint. Raises ResourceNotFound."""
+
+    def delete(self, name: str) -> None:
+        """DeleteEndpoint."""
+
+    def describe(self, name: str) -> Endpoint | None:
+        """The endpoint, or None."""
+
+
+class Runtime(Protocol):
+    """InvokeEndpoint."""
+
+    def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
+        """Ask the model.
+
+        Raises ModelError, ResourceNotFound, and Unavailable (also ModelNotReady, Throttled).
+        """
+
+
+class SageMakerEndpoints:
+    """`client` is boto3's `sagemaker` client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def ensure_model(
+        self, name: str, package_arn: str, role_arn: str, tags: Mapping[str, str]
+    ) -> None:
+        with sagemaker_errors(), ours_if_exists():
+            self._client.create_model(
+                ModelName=name,
+                PrimaryContainer={"ModelPackageName": package_arn},
+                ExecutionRoleArn=role_arn,
+                Tags=_tags(tags),
+            )
+
+    def ensure_config(
+        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+    ) -> None:
+        with sagemaker_errors(), ours_if_exists():
+            self._client.create_endpoint_config(
+                EndpointConfigName=name,
+                ProductionVariants=[
+                    {
+                        "VariantName": VARIANT,
+                        "ModelName": name,
+                        "ServerlessConfig": {
+                            "MemorySizeInMB": memory_mb,
+                            "MaxConcurrency": max_concurrency,
+                        },
+                    }
+                ],
+                Tags=_tags(tags),
+            )
+
+    def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
+        with sagemaker_errors(), ours_if_exists():
+            self._client.create_endpoint(
+                EndpointName=name, EndpointConfigName=config, Tags=_tags(tags)
+            )
+
+    def update(self, name: str, config: str) -> None:
+        with sagemaker_errors(), _unless_busy(name):
+            self._client.update_endpoint(EndpointName=name, EndpointConfigName=config)
+
+    def delete(self, name: str) -> None:
+        try:
+            with sagemaker_errors(), _unless_busy(name):
+                self._client.delete_endpoint(EndpointName=name)
+        except ResourceNotFound:
+            return
+
+    def describe(self, name: str) -> Endpoint | None:
+        try:
+            with sagemaker_errors():
+                raw = self._client.describe_endpoint(EndpointName=name)
+        except ResourceNotFound:
+            return None
+        return Endpoint(
+            name,
+            raw["EndpointStatus"],
+            raw.get("EndpointConfigName", ""),
+            raw.get("FailureReason", ""),
+        )
+
+
+class SageMakerRuntime:
+    """`client` is boto3's `sagemaker-runtime` client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
+        try:
+            with sagemaker_errors():
+                raw = self._client.invoke_endpoint(
+                    EndpointName=endpoint, Body=body, ContentType=content_type, Accept=accept
+                )
+        except ClientError as error:
+            if error_code(error) == "ModelError":
+                raise _model_error(error) from error
+            if error_code(error) == "ModelNotReadyException":
+                raise ModelNotReady(f"{endpoint} is starting") from error
+            if error_code(error) in (
+                "ServiceUnavailable",
+                "InternalFailure",
+                "InternalDependencyException",
+            ):
+                raise Unavailable(error_message(error)) from error
+            if error_code(error) == "ValidationError" and "not found" in error_message(error):
+                raise ResourceNotFound(error_message(error)) from error
+            raise
+        return Answer(raw["Body"].read(), raw.get("ContentType", ""))
+
+
+def _model_error(error: ClientError) -> ModelError:
+    return ModelError(
+        error_message(error),
+        int(error.response.get("OriginalStatusCode", 500)),
+        str(error.response.get("OriginalMessage", "")),
+    )
+
+
+@contextmanager
+def _unless_busy(name: str) -> Iterator[None]:
+    """An endpoint that is being created or updated takes no change: worth another try later."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) == "ValidationException" and "Cannot " in error_message(error):
+            raise Unavailable(f"{name} takes no change now: {error_message(error)}") from error
+        raise
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,65 @@
+"""SageMaker training jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from chalicelib.aws.translate import ours_if_exists, sagemaker_errors
+from chalicelib.errors import ResourceNotFound
+
+
+class JobStatus(StrEnum):
+    """As the API spells them."""
+
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """`reason` is the FailureReason, or empty."""
+
+    name: str
+    status: str
+    secondary: str
+    reason: str
+
+
+class Training(Protocol):
+    """What flow 1 needs of training jobs."""
+
+    def create(self, request: Mapping[str, Any]) -> None:
+        """CreateTrainingJob; a job of that name is success. Raises LimitReached, Throttled."""
+
+    def describe(self, name: str) -> TrainingJob | None:
+        """The job, or None."""
+
+
+class SageMakerTraining:
+    """`client` is boto3's `sagemaker` client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def create(self, request: Mapping[str, Any]) -> None:
+        with sagemaker_errors(), ours_if_exists():
+            self._client.create_training_job(**request)
+
+    def describe(self, name: str) -> TrainingJob | None:
+        try:
+            with sagemaker_errors():
+                raw = self._client.describe_training_job(TrainingJobName=name)
+        except ResourceNotFound:
+            return None
+        return TrainingJob(
+            name,
+            raw["TrainingJobStatus"],
+            raw.get("SecondaryStatus", ""),
+            raw.get("FailureReason", ""),
+        )

@@ -1,0 +1,168 @@
+"""From messages to reconcilers.
+
+The events queue: each message names somebody to reconcile. A burst of messages (a folder dropped)
+names the same one many times, so it is reconciled once a batch. The work queue: each message is one
+heavy step.
+
+A message whose work failed is handed back alone, for SQS to retry and, in the end, to park in the
+dead-letter queue. A message that says nothing we understand is logged and dropped: another try would
+not understand it either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import events, names
+from chalicelib.aws.queues import Queues
+from chalicelib.aws.storage import Storage
+from chalicelib.aws.table import Table
+from chalicelib.clock import Clock, iso
+from chalicelib.errors import NameRefused
+
+Reconcile = Callable[[str], None]
+Work = Callable[[Mapping[str, Any]], None]
+Failures = dict[str, list[dict[str, str]]]
+
+
+class Dispatcher:
+    """`reconcilers` by owner take a name; `workers` by kind take the message's fields."""
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        reconcilers: Mapping[names.Owner, Reconcile],
+        workers: Mapping[str, Work],
+        storage: Storage,
+        table: Table,
+        queues: Queues,
+        clock: Clock,
+        logger: Logger,
+    ) -> None:
+        self._sagemaker = names.SageMakerNames(stage)
+        self._reconcilers = reconcilers
+        self._workers = workers
+        self._storage = storage
+        self._table = table
+        self._queues = queues
+        self._clock = clock
+        self._log = logger
+
+    def reconcile_batch(self, records: Iterable[Mapping[str, Any]]) -> Failures:
+        """Handle SQS records of the events queue; the failed ones in SQS's partial-batch form."""
+        wanted: dict[str, set[str]] = {}  # id → the messages that named it
+        failed: set[str] = set()
+        for record in records:
+            message_id = str(record["messageId"])
+            try:
+                for id in self._ids(str(record["body"])):
+                    wanted.setdefault(id, set()).add(message_id)
+            except Exception:
+                self._log.exception("a message could not be taken up", message_id=message_id)
+                failed.add(message_id)
+        for id, message_ids in wanted.items():
+            try:
+                owner, name = names.parse_id(id)
+                self._reconcilers[owner](name)
+            except Exception:
+                self._log.exception("reconcile failed", id=id)
+                failed |= message_ids
+        return _failures(failed)
+
+    def work_batch(self, records: Iterable[Mapping[str, Any]]) -> Failures:
+        """Handle SQS records of the work queue; the failed ones in SQS's partial-batch form."""
+        failed: set[str] = set()
+        for record in records:
+            try:
+                self._work(str(record["body"]))
+            except Exception:
+                self._log.exception("work failed", body=record["body"])
+                failed.add(str(record["messageId"]))
+        return _failures(failed)
+
+    def _ids(self, body: str) -> list[str]:
+        ids: list[str] = []
+        for event in events.parse(body):
+            id = self._id(event, body)
+            if id is not None:
+                ids.append(id)
+        return ids
+
+    def _id(self, event: events.Event, body: str) -> str | None:
+        match event:
+            case events.ObjectEvent():
+                return self._owner_of(event)
+            case events.StateChange():
+                return self._owner_of_resource(event)
+            case events.Wake(id):
+                try:
+                    names.parse_id(id)
+                except NameRefused as error:
+                    self._log.error("dropped a message", reason=str(error), body=body)
+                    return None
+                return id
+            case events.Sweep():
+                self._sweep()
+            case events.Rubbish(reason):
+                self._log.error("dropped a message", reason=reason, body=body[:4000])
+        return None
+
+    def _owner_of(self, event: events.ObjectEvent) -> str | None:
+        place = names.parse_key(event.key)
+        if place.kind is names.Kind.MISPLACED and event.created:
+            self._report_misplaced(event, place)
+        return place.id
+
+    def _owner_of_resource(self, change: events.StateChange) -> str | None:
+        if change.resource is events.Resource.TRANSFORM_JOB:
+            run = self._sagemaker.parse_transform(change.name)
+            return None if run is None else run.id
+        if change.resource is events.Resource.TRAINING_JOB:
+            run = self._sagemaker.parse_job(change.name)
+            return None if run is None else run.id
+        dataset = self._sagemaker.parse_endpoint(change.name)
+        return None if dataset is None else names.dataset_id(dataset)
+
+    def _report_misplaced(self, event: events.ObjectEvent, place: names.Place) -> None:
+        report = {
+            "key": event.key,
+            "version_id": event.version_id,
+            "message": f"{event.key} is not used: {place.reason}. It stays where it was put.",
+            "at": iso(self._clock()),
+        }
+        self._storage.put_json(names.misplaced_key(event.key), report)
+        self._log.warning("misplaced object", **report)
+
+    def _sweep(self) -> None:
+        """Wake everybody that the table or the bucket knows, each by a message of its own."""
+        ids = set(self._table.ids())
+        for prefix, owner in (
+            (names.DATASETS, names.Owner.DATASET),
+            (names.INBOX, names.Owner.BATCH),
+        ):
+            ids |= {
+                f"{owner}/{name}"
+                for name in self._storage.folders(prefix)
+                if names.name_problem(owner, name) is None
+            }
+        for id in sorted(ids):
+            self._queues.wake(id)
+
+    def _work(self, body: str) -> None:
+        try:
+            message = json.loads(body)
+            [(kind, fields)] = message.items()
+            worker = self._workers[kind]
+        except (ValueError, AttributeError, KeyError) as error:
+            self._log.error("dropped a work message", reason=repr(error), body=body[:4000])
+            return
+        worker(fields)
+
+
+def _failures(message_ids: Iterable[str]) -> Failures:
+    return {"batchItemFailures": [{"itemIdentifier": id} for id in sorted(message_ids)]}

@@ -1,0 +1,93 @@
+"""Builds everything once a process, when it is first asked for: nothing here runs at import.
+
+Each function below makes one part from the parts it needs. Clients have short timeouts and standard
+retries, so that a function dies by its own error and not by Lambda's clock.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from chalicelib import names
+from chalicelib.aws.endpoints import SageMakerEndpoints, SageMakerRuntime
+from chalicelib.aws.queues import Queues
+from chalicelib.aws.registry import SageMakerRegistry
+from chalicelib.aws.storage import Storage
+from chalicelib.aws.table import Table
+from chalicelib.aws.training import SageMakerTraining
+from chalicelib.clock import utc_now
+from chalicelib.datasets.service import Datasets
+from chalicelib.dispatch import Dispatcher
+from chalicelib.log import logger
+from chalicelib.settings import Settings
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+INVOKE_SECONDS = 25  # within reconcile's 60 s; a cold start that takes longer is asked again later
+
+
+@cache
+def settings() -> Settings:
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def client(service: str, read_seconds: int = READ_SECONDS, attempts: int = 4) -> Any:
+    """A boto3 client; `attempts` counts the first try."""
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "max_attempts": attempts},
+    )
+    return boto3.client(service, config=config)
+
+
+@cache
+def storage() -> Storage:
+    return Storage(client("s3"), settings().bucket)
+
+
+@cache
+def table() -> Table:
+    return Table(client("dynamodb"), settings().table)
+
+
+@cache
+def queues() -> Queues:
+    return Queues(client("sqs"), settings().events_queue_url, settings().work_queue_url)
+
+
+@cache
+def datasets() -> Datasets:
+    sagemaker = client("sagemaker")
+    return Datasets(
+        settings=settings(),
+        table=table(),
+        storage=storage(),
+        queues=queues(),
+        training=SageMakerTraining(sagemaker),
+        registry=SageMakerRegistry(sagemaker),
+        endpoints=SageMakerEndpoints(sagemaker),
+        runtime=SageMakerRuntime(client("sagemaker-runtime", INVOKE_SECONDS, attempts=1)),
+        clock=utc_now,
+        logger=logger,
+    )
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    return Dispatcher(
+        stage=settings().stage,
+        reconcilers={names.Owner.DATASET: datasets().reconcile},
+        workers={"preflight": datasets().preflight},
+        storage=storage(),
+        table=table(),
+        queues=queues(),
+        clock=utc_now,
+        logger=logger,
+    )
