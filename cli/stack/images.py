@@ -1,0 +1,27 @@
+"""Which container images a stage uses, as parameters of the stack."""
+
+from __future__ import annotations
+
+# AWS publishes its deep learning containers from an account a region; this is the one of most regions.
+_USUAL_ACCOUNT = "763104351884"
+_OTHER_ACCOUNTS = {
+    "af-south-1": "626614931356",
+    "ap-east-1": "871362719292",
+    "ap-northeast-3": "364406365360",
+    "ap-southeast-3": "907027046896",
+    "cn-north-1": "727897471807",
+    "cn-northwest-1": "727897471807",
+    "eu-south-1": "692866216735",
+    "me-south-1": "217643126080",
+}
+_TENSORFLOW = "2.21.0-{processor}-py312-sagemaker"
+
+
+def training_image_parameters(region: str, instance_type: str) -> dict[str, str]:
+    """`TrainingImageAccount` and `TrainingImageTag` for a region and a training instance type (`ml.…`)."""
+    family = instance_type.removeprefix("ml.").split(".")[0]
+    processor = "gpu" if family.startswith(("g", "p")) else "cpu"
+    return {
+        "TrainingImageAccount": _OTHER_ACCOUNTS.get(region, _USUAL_ACCOUNT),
+        "TrainingImageTag": _TENSORFLOW.format(processor=processor),
+    }
