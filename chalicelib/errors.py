@@ -3,7 +3,10 @@
 PigeonholeError
 ├── SettingsMissing          a variable of the environment is not there
 ├── InputRefused             what was given cannot be used; the message says what to do
-│   └── NameRefused          a dataset or batch name that SageMaker could not carry
+│   ├── NameRefused          a dataset or batch name that SageMaker could not carry
+│   ├── BodyRefused          a request's body that nothing can be made of
+│   ├── BodyTooLarge         more bytes than a serverless endpoint takes
+│   └── TypeRefused          a Content-Type that is none of ours
 ├── NotFound
 │   ├── DatasetNotFound
 │   ├── BatchNotFound
@@ -11,7 +14,9 @@ PigeonholeError
 │   └── ResourceNotFound     a SageMaker resource
 ├── Conflict
 │   ├── RevisionConflict     somebody else changed the item first: load it again
-│   └── ObjectChanged        the object is no longer the one that was listed
+│   ├── ObjectChanged        the object is no longer the one that was listed
+│   ├── NoModel              the dataset has no champion yet
+│   └── DatasetNotChosen     several datasets have one, and nobody said which
 ├── ModelError               the container answered an invocation with an error
 └── Unavailable              worth another try later
     ├── ModelNotReady        a serverless endpoint is still getting its resources
@@ -41,6 +46,18 @@ class InputRefused(PigeonholeError):
 
 class NameRefused(InputRefused):
     code = "name_refused"
+
+
+class BodyRefused(InputRefused):
+    code = "body_refused"
+
+
+class BodyTooLarge(InputRefused):
+    code = "too_large"
+
+
+class TypeRefused(InputRefused):
+    code = "unsupported_media_type"
 
 
 class NotFound(PigeonholeError):
@@ -73,6 +90,20 @@ class RevisionConflict(Conflict):
 
 class ObjectChanged(Conflict):
     code = "object_changed"
+
+
+class NoModel(Conflict):
+    code = "no_model"
+
+
+class DatasetNotChosen(Conflict):
+    """`choices` are the datasets that have a champion."""
+
+    code = "dataset_not_chosen"
+
+    def __init__(self, message: str, choices: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.choices = choices
 
 
 class ModelError(PigeonholeError):
