@@ -1,0 +1,51 @@
+"""Why a training job ends badly.
+
+JobError               its text is the job's failure reason: one or two sentences
+├── BadRequest         a hyperparameter or a channel is missing or wrong
+├── DataChanged        the channel is not what version.json promises; text begins "data changed"
+├── BadData            the data cannot be trained on
+├── BadChampion        the champion's archive cannot be judged
+├── TrainingDiverged   the loss is no longer a number
+├── BadExport          the exported model does not answer as the trained one
+└── Stopped            SIGTERM or SIGINT
+"""
+
+from __future__ import annotations
+
+
+class JobError(Exception):
+    """Ends the job; the text is meant for the person who dropped the data."""
+
+
+class BadRequest(JobError):
+    """A hyperparameter or a channel is missing or wrong."""
+
+
+class DataChanged(JobError):
+    """The train channel is not what version.json promises."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"data changed: {what}")
+
+
+class BadData(JobError):
+    """The data cannot be trained on."""
+
+
+class BadChampion(JobError):
+    """The champion's archive cannot be judged."""
+
+
+class TrainingDiverged(JobError):
+    """The loss is no longer a number."""
+
+
+class BadExport(JobError):
+    """The exported model does not answer as the trained one."""
+
+
+class Stopped(JobError):
+    """The job was asked to stop."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped")

@@ -1,0 +1,127 @@
+"""The training loop: schedule, early stopping, and one line an epoch that CloudWatch can parse."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from pigeonhole_training.config import ResolvedHyperparameters
+from pigeonhole_training.data import Rows
+from pigeonhole_training.errors import TrainingDiverged
+from pigeonhole_training.progress import StopFlag, say
+
+PATIENCE = 4  # epochs without a lower validation loss
+PREDICT_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training rows came to; its line is the contract with the log."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+    def line(self) -> str:
+        """`epoch=1; train_loss=0.5; …;`, caught by the job's MetricDefinitions."""
+        parts = asdict(self)
+        parts.pop("epoch")
+        return f"epoch={self.epoch}; " + " ".join(f"{k}={v:.4f};" for k, v in parts.items())
+
+
+class StopCallback(keras.callbacks.Callback):
+    """Ends training, evaluation and prediction after the batch in which a stop was asked for."""
+
+    def __init__(self, stop: StopFlag) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._stop.check()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._stop.check()
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._stop.check()
+
+
+class EpochCallback(keras.callbacks.Callback):
+    """Collects and prints each epoch; refuses to go on once the loss is not a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[Epoch] = []
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
+        done = Epoch(
+            epoch=epoch + 1,
+            train_loss=float(logs["loss"]),
+            train_accuracy=float(logs["accuracy"]),
+            validation_loss=float(logs["val_loss"]),
+            validation_accuracy=float(logs["val_accuracy"]),
+            seconds=time.perf_counter() - self._start,
+        )
+        if not (math.isfinite(done.train_loss) and math.isfinite(done.validation_loss)):
+            raise TrainingDiverged(
+                f"training diverged in epoch {done.epoch}: the loss is not a number. "
+                "Try a smaller learning_rate."
+            )
+        self.epochs.append(done)
+        say(done.line())
+
+
+def fit(
+    model: keras.Model,
+    training: Rows,
+    validation: Rows,
+    chosen: ResolvedHyperparameters,
+    stop: StopFlag,
+) -> list[Epoch]:
+    """Trains `model` in place; it ends with the weights of the epoch of lowest validation loss.
+
+    The learning rate rises over the first tenth of the steps and falls along a cosine to zero.
+    Raises TrainingDiverged, Stopped.
+    """
+    steps = chosen.epochs * math.ceil(len(training) / chosen.batch_size)
+    warmup = min(steps // 10, 500)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=chosen.learning_rate / 10,
+        warmup_target=chosen.learning_rate,
+        warmup_steps=max(warmup, 1),
+        decay_steps=max(steps - warmup, 1),
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # XLA on a CPU was three times slower here, and is not deterministic on a GPU
+        jit_compile=False,
+    )
+    epochs = EpochCallback()
+    best = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=PATIENCE, restore_best_weights=True
+    )
+    model.fit(
+        training.pixels,
+        training.labels,
+        batch_size=chosen.batch_size,
+        epochs=chosen.epochs,
+        validation_data=(validation.pixels, validation.labels),
+        validation_batch_size=PREDICT_BATCH,
+        callbacks=[epochs, best, StopCallback(stop)],
+        verbose=0,
+    )
+    return epochs.epochs

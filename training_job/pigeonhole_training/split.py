@@ -1,0 +1,74 @@
+"""Which rows train, which choose the best epoch, and which judge.
+
+Rows are told apart by the BLAKE2b digest of their pixel bytes, so that the same image always falls
+on the same side, however often and in whichever file it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pigeonhole_training.data import Pixels, Rows
+from pigeonhole_training.errors import BadData
+
+Digests: TypeAlias = NDArray[np.uint64]
+
+HELDOUT_BELOW = np.uint64(2**64 // 5)
+VALIDATION_SHARE = 10  # one in ten of the training rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows by what they are used for.
+
+    `source` is "test files" or "split". `digests` has one digest for each of `training` and
+    `validation` together: the model has seen both. `duplicates` training rows were taken out
+    because the same image is held out.
+    """
+
+    training: Rows
+    validation: Rows
+    heldout: Rows
+    digests: Digests
+    source: str
+    duplicates: int
+
+
+def digests_of(pixels: Pixels) -> Digests:
+    """The 8-byte BLAKE2b digest of each image's bytes, as a big-endian number."""
+    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
+    joined = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows)
+    return np.frombuffer(joined, ">u8").astype(np.uint64)
+
+
+def split_rows(train: Rows, test: Rows) -> Split:
+    """Holds out the rows of test files, or without any a fifth of all by content.
+
+    Raises BadData when nothing is left to train on or to judge by.
+    """
+    digests = digests_of(train.pixels)
+    if len(test):
+        source, heldout = "test files", test
+        seen_in_test = np.isin(digests, digests_of(test.pixels))
+        duplicates = int(seen_in_test.sum())
+        keep = ~seen_in_test
+    else:
+        source, duplicates = "split", 0
+        keep = digests >= HELDOUT_BELOW
+        heldout = train.where(~keep)
+    if not len(heldout):
+        raise BadData(f"no row of {len(train)} is held out to judge by: add rows or a test file")
+    if not keep.any():
+        raise BadData("no training row is left that is not also held out")
+    fit_on, digests = train.where(keep), digests[keep]
+    # The low digits are independent of the high ones that `HELDOUT_BELOW` looks at.
+    chosen = digests % np.uint64(VALIDATION_SHARE) == 0
+    if not chosen.any() or chosen.all():
+        # So few rows that a tenth of them is none: the epoch is chosen by the training rows.
+        return Split(fit_on, fit_on, heldout, digests, source, duplicates)
+    return Split(fit_on.where(~chosen), fit_on.where(chosen), heldout, digests, source, duplicates)

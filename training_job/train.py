@@ -1,0 +1,108 @@
+"""The entry of the training container: `python train.py [--epochs 8] [--learning_rate 0.002] …`
+
+SageMaker's script mode puts this file and `pigeonhole_training/` at /opt/ml/code and gives every
+hyperparameter as a flag; those that are not ours are ignored. The environment is read here alone:
+
+    SM_CHANNEL_TRAIN, SM_CHANNEL_VERSION   /opt/ml/input/data/train, …/version
+    SM_CHANNEL_CHAMPION                    /opt/ml/input/data/champion, judged if it is there
+    SM_MODEL_DIR                           /opt/ml/model
+    SM_OUTPUT_DATA_DIR                     /opt/ml/output/data
+    SM_OUTPUT_DIR                          /opt/ml/output: `failure` gets the reason
+    TRAINING_JOB_NAME                      as SageMaker sets it
+    KERAS_BACKEND                          tensorflow
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pigeonhole_training.config import Hyperparameters, JobConfig
+from pigeonhole_training.errors import BadRequest, JobError
+from pigeonhole_training.progress import StopFlag, say
+
+REASON_LENGTH = 1024  # what DescribeTrainingJob shows of the failure file
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse would exit with 2 and no failure file
+        raise BadRequest(f"a hyperparameter cannot be used: {message}")
+
+
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> JobConfig:
+    """The job that flags and environment ask for. Raises BadRequest."""
+    # No abbreviations: an unknown `--seed_everything` must not be taken for `--seed`.
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch_size", type=int)
+    parser.add_argument("--learning_rate", type=float, default=Hyperparameters.learning_rate)
+    parser.add_argument("--seed", type=int, default=Hyperparameters.seed)
+    parser.add_argument("--dataset_version")
+    parser.add_argument("--code_version", default="")
+    flags, _ = parser.parse_known_args(arguments)
+
+    def folder(variable: str, default: str) -> Path:
+        return Path(environment.get(variable) or default)
+
+    champion: Path | None = folder("SM_CHANNEL_CHAMPION", "/opt/ml/input/data/champion")
+    if not environment.get("SM_CHANNEL_CHAMPION") and champion and not champion.exists():
+        champion = None
+    return JobConfig(
+        train_dir=folder("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"),
+        version_dir=folder("SM_CHANNEL_VERSION", "/opt/ml/input/data/version"),
+        champion_dir=champion,
+        model_dir=folder("SM_MODEL_DIR", "/opt/ml/model"),
+        output_data_dir=folder("SM_OUTPUT_DATA_DIR", "/opt/ml/output/data"),
+        training_job=environment.get("TRAINING_JOB_NAME", ""),
+        hyperparameters=Hyperparameters(
+            epochs=flags.epochs,
+            batch_size=flags.batch_size,
+            learning_rate=flags.learning_rate,
+            seed=flags.seed,
+        ),
+        dataset_version=flags.dataset_version,
+        code_version=flags.code_version,
+    )
+
+
+def choose_backend(environment: os._Environ[str]) -> None:
+    """Chooses Keras' backend and quiets it; must run before Keras is imported."""
+    environment.setdefault("KERAS_BACKEND", "tensorflow")
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The same seed gives the same model, on a GPU too.
+    environment.setdefault("TF_DETERMINISTIC_OPS", "1")
+    for noisy in ("absl", "tensorflow", "tf2onnx"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the job; the exit status is 0 or, with the reason in the failure file, 1."""
+    stop = StopFlag()
+    stop.install()
+    try:
+        config = parse_config(arguments, os.environ)
+        choose_backend(os.environ)
+        from pigeonhole_training.job import train_and_evaluate  # noqa: PLC0415
+
+        train_and_evaluate(config, stop)
+    except Exception as error:
+        # The one place where everything ends: the log gets it all, people get the reason.
+        traceback.print_exc()
+        reason = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
+        output = Path(os.environ.get("SM_OUTPUT_DIR") or "/opt/ml/output")
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "failure").write_text(reason[:REASON_LENGTH], encoding="utf-8")
+        say(f"Failed: {reason}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
