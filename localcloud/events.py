@@ -1,0 +1,306 @@
+"""EventBridge's default bus for our SageMaker.
+
+PutEvents refuses sources that begin with `aws.`, so events go to the rules' targets by public
+APIs: list the enabled rules, ask TestEventPattern, send. As EventBridge does, at least once and
+with retries for 24 hours. An event is in SQLite before `publish` returns, and each delivery until
+it succeeded: a kill -9 loses none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.clients import Clients
+
+_log = logging.getLogger(__name__)
+
+SOURCE = "aws.sagemaker"
+_MOST_AGE = 24 * 3600.0  # seconds, and the most attempts: EventBridge's default RetryPolicy
+_MOST_ATTEMPTS = 185
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+
+_TABLES = """
+create table if not exists events (
+    number integer primary key, body text not null, due real not null, attempts integer not null);
+create table if not exists deliveries (
+    number integer primary key, target text not null, body text not null,
+    created real not null, due real not null, attempts integer not null);
+"""
+
+
+class Undeliverable(Exception):
+    """No retry can help: the target is of a kind, or asks for an input, that is not built here."""
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    number: int
+    target: dict[str, Any]
+    body: str
+    created: float
+    attempts: int
+
+
+class EventBus:
+    """`localcloud.ports.Events` on MiniStack's rules. Call `start` once MiniStack answers."""
+
+    def __init__(
+        self,
+        path: Path,
+        clients: Clients,
+        account: str,
+        region: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._account = account
+        self._region = region
+        self._now = now
+        self._rules = clients("events")
+        self._targets = Targets(clients)
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.executescript(_TABLES)
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+
+    def publish(self, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+        """Take the event; delivery is asynchronous and survives a kill."""
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": detail_type,
+            "source": SOURCE,
+            "account": self._account,
+            "time": datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": self._region,
+            "resources": resources,
+            "detail": detail,
+        }
+        with self._lock:
+            self._db.execute("insert into events values (null, ?, 0, 0)", [json.dumps(event)])
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; what was not delivered is on the next start."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            self._db.close()
+
+    def waiting(self) -> int:
+        """How many events and deliveries are still to be made."""
+        with self._lock:
+            (number,) = self._db.execute(
+                "select (select count(*) from events) + (select count(*) from deliveries)"
+            ).fetchone()
+        return int(number)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                self._route()
+                self._deliver()
+            except Exception:  # the thread must live: what failed is still in the database
+                _log.exception("events were not delivered")
+                self._closing.wait(1)
+            self._wake.wait(self._pause())
+
+    def _pause(self) -> float | None:
+        """Seconds until something is due; None while nothing waits."""
+        with self._lock:
+            (due,) = self._db.execute(
+                "select min(due) from (select due from events union all select due from deliveries)"
+            ).fetchone()
+        return None if due is None else max(0.0, due - self._now())
+
+    def _route(self) -> None:
+        """Turn each new event into one delivery for each target of each rule that it matches."""
+        with self._lock:
+            found = self._db.execute(
+                "select number, body, attempts from events where due <= ? order by number",
+                [self._now()],
+            ).fetchall()
+        if not found:
+            return
+        try:
+            rules = list(self._enabled_rules())
+        except (BotoCoreError, ClientError) as error:
+            self._later(found, error)
+            return
+        for row in found:
+            number, body, _ = row
+            try:
+                targets = [target for rule in rules for target in self._matching(rule, body)]
+            except (BotoCoreError, ClientError) as error:
+                self._later([row], error)
+                continue
+            now = self._now()
+            with self._lock:
+                self._db.execute("begin")
+                self._db.executemany(
+                    "insert into deliveries values (null, ?, ?, ?, 0, 0)",
+                    [(json.dumps(target), body, now) for target in targets],
+                )
+                self._db.execute("delete from events where number = ?", [number])
+                self._db.execute("commit")
+
+    def _later(self, rows: list[tuple[int, str, int]], error: Exception) -> None:
+        _log.warning("EventBridge's rules could not be read: %s", error)
+        with self._lock:
+            for number, _, attempts in rows:
+                self._db.execute(
+                    "update events set attempts = attempts + 1, due = ? where number = ?",
+                    [self._now() + backoff(attempts), number],
+                )
+
+    def _enabled_rules(self) -> Iterator[dict[str, Any]]:
+        for page in self._rules.get_paginator("list_rules").paginate():
+            for rule in page["Rules"]:
+                if rule.get("State") != "DISABLED" and rule.get("EventPattern"):
+                    yield rule
+
+    def _matching(self, rule: dict[str, Any], body: str) -> list[dict[str, Any]]:
+        pattern = rule["EventPattern"]
+        if SOURCE not in pattern and '"source"' in pattern:
+            return []  # spares the call for rules of other services
+        try:
+            matches = self._rules.test_event_pattern(EventPattern=pattern, Event=body)["Result"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidEventPatternException":
+                raise
+            return []
+        if not matches:
+            return []
+        targets: list[dict[str, Any]] = []
+        for page in self._rules.get_paginator("list_targets_by_rule").paginate(Rule=rule["Name"]):
+            targets += page["Targets"]
+        return targets
+
+    def _deliver(self) -> None:
+        with self._lock:
+            rows = self._db.execute(
+                "select number, target, body, created, attempts from deliveries "
+                "where due <= ? order by number",
+                [self._now()],
+            ).fetchall()
+        for number, target, body, created, attempts in rows:
+            if self._closing.is_set():
+                return
+            self._attempt(_Delivery(number, json.loads(target), body, created, attempts))
+
+    def _attempt(self, delivery: _Delivery) -> None:
+        arn = delivery.target["Arn"]
+        try:
+            self._targets.send(delivery.target, json.loads(delivery.body))
+        except Undeliverable as error:
+            self._targets.complain(str(error))
+            self._done(delivery)
+        except (BotoCoreError, ClientError) as error:
+            policy = delivery.target.get("RetryPolicy") or {}
+            age = self._now() - delivery.created
+            if (
+                delivery.attempts >= policy.get("MaximumRetryAttempts", _MOST_ATTEMPTS)
+                or age >= policy.get("MaximumEventAgeInSeconds", _MOST_AGE)
+            ):  # fmt: skip
+                _log.error("event given up for %s: %s", arn, error)
+                self._targets.dead_letter(delivery.target, delivery.body)
+                self._done(delivery)
+                return
+            if delivery.attempts == 0:
+                _log.warning("event for %s is tried again: %s", arn, error)
+            with self._lock:
+                self._db.execute(
+                    "update deliveries set attempts = attempts + 1, due = ? where number = ?",
+                    [self._now() + backoff(delivery.attempts), delivery.number],
+                )
+        else:
+            self._done(delivery)
+
+    def _done(self, delivery: _Delivery) -> None:
+        with self._lock:
+            self._db.execute("delete from deliveries where number = ?", [delivery.number])
+
+
+class Targets:
+    """Sends events to rules' targets: SQS queues and Lambda functions."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._sqs = clients("sqs")
+        self._lambda = clients("lambda")
+        self._complaints: set[str] = set()
+
+    def send(self, target: dict[str, Any], event: dict[str, Any]) -> None:
+        """Raises Undeliverable, or botocore's errors where a retry may help."""
+        body = input_of(target, event)
+        kind = target["Arn"].split(":")[2]
+        if kind == "sqs":
+            self._to_queue(target["Arn"], body, target.get("SqsParameters") or {})
+        elif kind == "lambda":
+            self._lambda.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=body)
+        else:
+            raise Undeliverable(f"rule targets of {kind} are not built here: {target['Arn']}")
+
+    def dead_letter(self, target: dict[str, Any], body: str) -> None:
+        """Send a given-up event to the target's dead-letter queue, if it has one."""
+        arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if arn:
+            try:
+                self._to_queue(arn, body, {})
+            except (BotoCoreError, ClientError) as error:
+                _log.error("event lost, dead-letter queue %s: %s", arn, error)
+
+    def complain(self, message: str) -> None:
+        """Log a message the first time."""
+        if message not in self._complaints:
+            self._complaints.add(message)
+            _log.error("%s", message)
+
+    def _to_queue(self, arn: str, body: str, parameters: dict[str, Any]) -> None:
+        *_, account, name = arn.split(":")
+        url = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        self._sqs.send_message(QueueUrl=url, MessageBody=body, **parameters)
+
+
+def input_of(target: dict[str, Any], event: dict[str, Any]) -> str:
+    """What the target gets as JSON text: its Input, the part at its InputPath, or the whole event.
+
+    Raises Undeliverable for an InputTransformer and for paths with more than members in them.
+    """
+    if target.get("InputTransformer"):
+        raise Undeliverable(f"InputTransformer is not built here: {target['Arn']}")
+    if target.get("Input"):
+        return str(target["Input"])
+    found: Any = event
+    path = target.get("InputPath") or "$"
+    first, *members = path.split(".")
+    if first != "$" or "[" in path:
+        raise Undeliverable(f"InputPath {path} is not built here: {target['Arn']}")
+    for member in members:
+        found = found.get(member) if isinstance(found, dict) else None
+    return json.dumps(found)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next attempt after `attempts` earlier ones and this one failed."""
+    return float(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempts, 20)))

@@ -1,0 +1,105 @@
+"""MiniStack's entry, run by MiniStack's own interpreter (see `launch`).
+
+What it adds to `ministack`: it listens on one address alone, saves the state while it runs, and answers
+our SageMaker's questions to IAM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from localcloud.ministack import bridge
+from localcloud.ministack.saver import Saver
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Gateway:
+    """MiniStack's ASGI application, with the bridge in front and the saver behind."""
+
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], saver: Saver, token: str
+    ) -> None:
+        self._app = app
+        self._saver = saver
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(bridge.PREFIX):
+            await self._bridge(scope, receive, send)
+        else:
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                if scope.get("method") not in ("GET", "HEAD"):
+                    self._saver.touch()
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def heard() -> dict[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                # MiniStack saves everything itself now.
+                await asyncio.to_thread(self._saver.stop)
+            return message
+
+        async def said(message: dict[str, Any]) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._saver.start()
+            await send(message)
+
+        await self._app(scope, heard, said)
+
+    async def _bridge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        token = headers.get(bridge.TOKEN_HEADER.encode(), "")
+        status, content = bridge.answer(scope["path"], token, self._token, body)
+        raw = json.dumps(content).encode()
+        kind = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(raw))]
+        await send({"type": "http.response.start", "status": status, "headers": kind})
+        await send({"type": "http.response.body", "body": raw})
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    # Functions inherit this process's environment: what is ours must not reach them.
+    token = os.environ.pop("PIGEONHOLE_BRIDGE_TOKEN")
+    every = float(os.environ.pop("PIGEONHOLE_SAVE_SECONDS", "2"))
+    os.environ.pop("PYTHONPATH", None)
+
+    from hypercorn.asyncio import serve  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415
+
+    logging.getLogger("persistence").setLevel(logging.WARNING)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and sys.platform != "darwin":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = 75  # longer than clients keep idle connections
+    config.graceful_timeout = 2
+    asyncio.run(serve(Gateway(app, Saver(every), token), config))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

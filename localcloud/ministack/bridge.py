@@ -1,0 +1,102 @@
+"""Two questions that a service of AWS can ask IAM and that have no public API, for our SageMaker.
+
+    POST /_pigeonhole/identify    {"access_key", "session_token"}            → {"arn", "account", "role_arn"}
+    POST /_pigeonhole/authorize   {"arn", "role_arn", "account", "region",
+                                   "action", "resource", "context"}          → {"decision", "reason"}
+
+STS says who the caller is only to the caller, whose signature is made for another service; and MiniStack's
+SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission boundaries. Both are
+answered by what MiniStack asks itself for its own services. Only who has the token in the header
+`x-pigeonhole-token` gets an answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+PREFIX = "/_pigeonhole/"
+TOKEN_HEADER = "x-pigeonhole-token"
+
+Answer = tuple[int, dict[str, Any]]
+
+
+def answer(path: str, token: str, expected: str, body: bytes) -> Answer:
+    """The status and JSON of a request to the bridge."""
+    if not hmac.compare_digest(token.encode(), expected.encode()):
+        return 403, {"message": "for the local cloud's own services"}
+    operation = _OPERATIONS.get(path.removeprefix(PREFIX))
+    if operation is None:
+        return 404, {"message": f"no {path}"}
+    return operation(json.loads(body))
+
+
+def _identify(request: dict[str, Any]) -> Answer:
+    from ministack.core.iam_evaluator import (  # noqa: PLC0415
+        CredentialResolutionError,
+        find_iam_access_key_account,
+        resolve_credential,
+    )
+    from ministack.core.responses import set_request_account_id  # noqa: PLC0415
+
+    key, token = request["access_key"], request["session_token"]
+    set_request_account_id(find_iam_access_key_account(key) or key)
+    found = resolve_credential(key, session_token=token)
+    if isinstance(found, CredentialResolutionError):
+        return 403, {"code": found.code, "message": found.message}
+    return 200, {
+        "arn": found.principal_arn,
+        "account": found.account_id,
+        "role_arn": _role_arn(found.principal_arn, found.account_id),
+    }
+
+
+def _role_arn(arn: str, account: str) -> str | None:
+    """The role behind an assumed role's ARN, with its path; None when it is no role."""
+    from ministack.services import iam  # noqa: PLC0415
+
+    if ":assumed-role/" not in arn:
+        return None
+    name = arn.split(":assumed-role/", 1)[1].split("/", 1)[0]
+    role = iam._roles.get_scoped(account, None, name) or {}
+    return role.get("Arn") or f"arn:aws:iam::{account}:role/{name}"
+
+
+def _authorize(request: dict[str, Any]) -> Answer:
+    from ministack.core import iam_evaluator as evaluator  # noqa: PLC0415
+    from ministack.services import iam  # noqa: PLC0415
+
+    arn, account = request["arn"], request["account"]
+    if arn.endswith(":root"):
+        return 200, {"decision": "Allow", "reason": "root"}
+    store, name, kind = iam._users, arn.rsplit("/", 1)[-1], "User"
+    gather = evaluator._gather_user_policies
+    if request["role_arn"]:
+        store, name, kind = iam._roles, request["role_arn"].rsplit("/", 1)[-1], "AssumedRole"
+        gather = evaluator._gather_role_policies
+    context = {key.lower(): value for key, value in request["context"].items()}
+    context.setdefault("aws:tagkeys", None)
+    result = evaluator.evaluate(
+        evaluator.EvalContext(
+            principal_arn=arn,
+            principal_type=kind,
+            principal_account=account,
+            action=request["action"],
+            resource_arn=request["resource"],
+            region=request["region"],
+            source_ip="127.0.0.1",
+            secure_transport=False,
+            service_context=context,
+        ),
+        gather(name, account),
+        *evaluator._permissions_boundary(store, name, account),
+    )
+    return 200, {"decision": result.decision, "reason": result.reason}
+
+
+_OPERATIONS: dict[str, Callable[[dict[str, Any]], Answer]] = {
+    "identify": _identify,
+    "authorize": _authorize,
+}

@@ -1,0 +1,152 @@
+"""Runs the local cloud: MiniStack as a process, SageMaker in this one; starts and stops them in order.
+
+lock the home → bind both ports → MiniStack → SageMaker → localcloud.json
+SIGTERM, SIGINT: SageMaker and its containers → events and logs → MiniStack saves → unlock
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import uvicorn
+
+from localcloud.access import IamAccess
+from localcloud.clients import clients
+from localcloud.events import EventBus
+from localcloud.home import ACCOUNT, Home, Lock, Ports, Running, listen, venv_python
+from localcloud.images import Images
+from localcloud.logs import CloudWatchLogs
+from localcloud.ministack import launch
+from localcloud.ministack.server import MiniStack
+from localcloud.sagemaker.app import build_app
+
+_log = logging.getLogger(__name__)
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_LONGEST_RECOVERY = 60.0  # seconds for SageMaker to take up what an earlier run left
+
+
+class CloudFailed(Exception):
+    """The cloud cannot go on; the message says why."""
+
+
+def run(
+    home: Home, ports: Ports, region: str, environment: Mapping[str, str], stop: threading.Event
+) -> None:
+    """Run the cloud until `stop` is set; leaves no process behind.
+
+    Raises HomeInUse, PortInUse, MiniStackMissing, MiniStackFailed, CloudFailed.
+    """
+    running = Running(os.getpid(), ports.gateway, region, time.time())
+    lock = Lock(home, running)
+    failures: list[str] = []
+
+    def give_up(message: str) -> None:
+        failures.append(message)
+        stop.set()
+
+    closers: list[Callable[[], None]] = [lock.release, home.mark_stopped]
+    try:
+        listen(ports.gateway, "MiniStack", ports.gateway).close()
+        bound = listen(ports.sagemaker, "SageMaker", ports.gateway)
+        closers.append(bound.close)
+        token = secrets.token_urlsafe(32)
+        ministack = MiniStack(
+            home,
+            ports,
+            launch.command(venv_python("ministack", environment)),
+            launch.environment(home, ports, region, token, environment),
+            give_up,
+        )
+        closers.append(ministack.stop)
+        _log.info("starting MiniStack on port %d", ports.gateway)
+        ministack.start()
+        _log.info("MiniStack is ready; starting SageMaker on port %d", ports.sagemaker)
+        make = clients(ports, region)
+        logs = CloudWatchLogs(make)
+        closers.append(logs.close)
+        events = EventBus(home.events_db, make, ACCOUNT, region)
+        closers.append(events.close)
+        events.start()
+        server = Server(
+            build_app(
+                access=IamAccess(ports, region, token, make),
+                events=events,
+                logs=logs,
+                images=Images.load(
+                    venvs=venv_python("ministack", environment).parents[2], repo=_REPOSITORY
+                ),
+                home=home.root,
+                region=region,
+                account=ACCOUNT,
+                url=ports.sagemaker_url,
+                endpoints=ports.endpoints(),
+            ),
+            bound,
+            give_up,
+        )
+        closers.append(server.stop)
+        server.start()
+        home.mark_ready(running)
+        _log.info("ready: MiniStack on %s, SageMaker on %s", ports.gateway_url, ports.sagemaker_url)
+        stop.wait()
+        _log.info("stopping")
+    finally:
+        for close in reversed(closers):
+            try:
+                close()
+            except Exception:  # the rest must still be closed
+                _log.exception("while stopping")
+    if failures:
+        raise CloudFailed(failures[0])
+    _log.info("stopped")
+
+
+class Server:
+    """An ASGI application on a bound socket, in a thread of its own."""
+
+    def __init__(
+        self,
+        app: uvicorn._types.ASGIApplication,
+        bound: socket.socket,
+        failed: Callable[[str], None],
+    ) -> None:
+        self._bound = bound
+        self._failed = failed
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="sagemaker", daemon=True)
+
+    def start(self) -> None:
+        """Serve; returns when requests are answered. Raises CloudFailed."""
+        self._thread.start()
+        deadline = time.monotonic() + _LONGEST_RECOVERY
+        while not self._server.started:
+            self._thread.join(0.02)
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise CloudFailed("SageMaker did not start; localcloud.log says why")
+
+    def stop(self) -> None:
+        """Let requests end, run the application's shutdown, and wait for it."""
+        self._server.should_exit = True
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._bound])
+        if not self._server.should_exit:
+            self._failed("SageMaker's server ended by itself")
