@@ -9,13 +9,15 @@ model knows its foreground (`light` figure on dark ground, or `dark` on light):
     level     grey models: the ground becomes exactly 0 (or 255, for a dark figure)
     place     cropped to the figure, padded to the model's aspect, scaled, centred
 
-Without a known foreground there is no figure to find: the middle of the picture is cut out and scaled.
+Without a known foreground there is no figure to find: the middle of the picture is cut out and
+scaled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ NOISE = 24.0  # levels of 255 by which a pixel must differ from the ground to be
 BUSY = 40.0  # a border that spreads wider than this is scenery, not ground
 LOOSE = 0.15  # a figure framed within this of the model's own way is left as it is framed
 
-Levels = NDArray[np.float32]
+Levels: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def untouched(image: Image.Image, signature: Signature) -> NDArray[np.uint8] | N
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """`image` without alpha, over black where its figure is light and over white where it is dark."""
+    """`image` without alpha: over black if its figure is light, over white if it is dark."""
     if image.mode != "RGBA":
         return image
     pixels = np.asarray(image, np.float32)
@@ -137,10 +139,7 @@ def levelled(levels: Levels, found: Survey, light: bool) -> tuple[Levels, Survey
     if found.box is None:
         return levels, found
     ground = min(found.ground[0], 254.0) if light else max(found.ground[0], 1.0)
-    if light:
-        stretched = (levels - ground) * (255 / (255 - ground))
-    else:
-        stretched = levels * (255 / ground)
+    stretched = (levels - ground) * (255 / (255 - ground)) if light else levels * (255 / ground)
     return np.clip(stretched, 0, 255), replace(found, ground=(0.0 if light else 255.0,))
 
 
@@ -156,11 +155,14 @@ def place(
     scale = share * min(signature.width / across, signature.height / down)
     size = (max(1, round(across * scale)), max(1, round(down * scale)))
     left, top = (signature.width - size[0]) // 2, (signature.height - size[1]) // 2
+    # Over a whole number of pixels the mean is exact: an enlarged picture comes back as it was.
+    whole = across % size[0] == 0 and down % size[1] == 0
+    kernel = Image.Resampling.BOX if whole else Image.Resampling.LANCZOS
     canvas = np.empty(signature.shape, np.uint8)
     canvas[:] = np.rint(found.ground).astype(np.uint8)
     for channel in range(signature.channels):
         plane = Image.fromarray(np.ascontiguousarray(levels[:, :, channel]))
-        scaled = np.asarray(plane.resize(size, Image.Resampling.BICUBIC, box=box))
+        scaled = np.asarray(plane.resize(size, kernel, box=box))
         target = canvas[top : top + size[1], left : left + size[0], channel]
         target[:] = np.clip(np.rint(scaled), 0, 255)
     return canvas

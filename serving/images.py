@@ -6,8 +6,10 @@ import importlib
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, PngImagePlugin  # noqa: F401  (registers the two)
 
 from serving.errors import BadRequest, TooLarge
@@ -22,6 +24,17 @@ SUPPORTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 Image.MAX_IMAGE_PIXELS = None
 
 _MODULES = {"WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif", "TIFF": "Tiff"}  # beside PNG and JPEG
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),  # BigTIFF
+    (b"MM\x00+", "TIFF"),
+)
 
 # What Pillow's decoders raise on hostile or broken bytes.
 _DAMAGE = (
@@ -53,16 +66,11 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 def sniff(body: bytes) -> str | None:
     """Pillow's name of the format that `body` starts like, None for no image that we read."""
-    if body.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if body.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if body.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+    for start, kind in _SIGNATURES:
+        if body.startswith(start):
+            return kind
+    if body.startswith(b"RIFF") and body[8:12] == b"WEBP":
         return "WEBP"
-    if body.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):
-        return "TIFF"
     if body.startswith(b"BM") and len(body) > 14 and body[6:10] == b"\x00\x00\x00\x00":
         return "BMP"  # the four reserved bytes keep a text that starts with "BM" out
     return None
@@ -92,7 +100,7 @@ def decode(body: bytes) -> Image.Image:
                 image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8
             image.load()
             turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-            plain = _eight_bits(image)
+            plain = _opaque(_eight_bits(image))
     except _DAMAGE as error:
         raise BadRequest(
             "damaged_image",
@@ -131,14 +139,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if mode in ("LA", "La", "RGBa") else "RGB")
 
 
+def _opaque(image: Image.Image) -> Image.Image:
+    """`image` without its alpha channel if that hides nothing."""
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 255:
+        return image.convert("RGB")
+    return image
+
+
 def _scaled(image: Image.Image) -> Image.Image:
     """16- and 32-bit grey to L. 16 bits divide by 257, so that 8 bits widened come back exactly."""
     values = np.asarray(image)
+    levels: NDArray[Any] = values
     if values.dtype.kind == "f":
         wide = np.nan_to_num(values.astype(np.float32))
         levels = wide * 255 if wide.size and wide.max() <= 1 else wide
     elif image.mode.startswith("I;16") or (values.size and values.max() > 255):
         levels = values.astype(np.float32) / 257
-    else:
-        levels = values
     return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))

@@ -1,8 +1,8 @@
 """Keys in, labels out: a shard of a batch transform.
 
-Objects are fetched and decoded by many threads and inferred in batches, while the lines keep the order
-of the keys. What is wrong with an object is a rejected line; what is wrong with S3 fails the request,
-so that SageMaker sends the shard again.
+Objects are fetched and decoded by many threads and inferred in batches, while the lines keep the
+order of the keys. What is wrong with an object is a rejected line; what is wrong with S3 fails the
+request, so that SageMaker sends the shard again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from threading import Semaphore
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from serving.model import CHUNK, Model
 FETCHERS = 16  # threads that wait for S3
 AHEAD = 2 * FETCHERS  # objects of one request under way or waiting for their turn
 
-ToPixels = Callable[[bytes], NDArray[np.uint8]]
+ToPixels: TypeAlias = Callable[[bytes], NDArray[np.uint8]]
 
 
 class Store(Protocol):
@@ -45,16 +45,16 @@ class Key:
     version_id: str | None
 
 
-Outcome = NDArray[np.uint8] | dict[str, Any]  # pixels (H, W, C), or a rejected line
+Outcome: TypeAlias = NDArray[np.uint8] | dict[str, Any]  # pixels (H, W, C), or a rejected line
 
 
 class Classifier:
-    """Answers shards of keys, each under `prefix`. Calls from several threads share the fetchers."""
+    """Answers shards of keys under `prefix`. Calls from several threads share the fetchers."""
 
     def __init__(
         self, store: Store, prefix: str, model: Model, to_pixels: ToPixels, workers: int
     ) -> None:
-        """`workers` pictures are decoded at once: decoding takes CPU and memory, waiting does not."""
+        """At most `workers` pictures are decoded at once: that takes CPU and memory."""
         self._store = store
         self._prefix = prefix
         self._model = model

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _IMAGE_TYPES = (
     "application/x-www-form-urlencoded",
 )
 
-ToPixels = Callable[[bytes], NDArray[np.uint8]]
+ToPixels: TypeAlias = Callable[[bytes], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def _npy(body: bytes, signature: Signature) -> Payload:
         if count * dtype.itemsize != len(body) - file.tell() or min(shape, default=1) < 0:
             raise BadRequest(
                 "bad_npy",
-                f"The header promises {shape} of {dtype}, the file has another size. Send it whole.",
+                f"The header promises {shape} of {dtype}; the file does not hold it. "
+                "Send it whole.",
             )
         file.seek(0)
         array = np.load(file, allow_pickle=False)
@@ -173,10 +174,11 @@ def _csv_line(number: int, line: bytes, expected: int) -> list[int]:
     values = [int(cell) if cell.isdigit() and len(cell) < 4 else _csv_cell(cell) for cell in cells]
     if max(values) > 255 or min(values) < 0:
         column = next(i for i, value in enumerate(values, 1) if not 0 <= value <= 255)
+        cell = cells[column - 1][:20].decode("utf-8", "replace")
         raise BadRequest(
             "bad_csv",
-            f"Line {number}, column {column}: {cells[column - 1][:20].decode('utf-8', 'replace')!r} "
-            "is no whole number 0-255. Send numbers alone, without a header.",
+            f"Line {number}, column {column}: {cell!r} is no whole number 0-255. "
+            "Send numbers alone, without a header.",
         )
     return values
 

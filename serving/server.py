@@ -7,6 +7,7 @@ a CPU, so that /ping answers within its two seconds whatever is being worked on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -166,10 +167,8 @@ def run(application: Application, server: socket.socket) -> NoReturn:
         timeout_graceful_shutdown=5,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[server])
-    except KeyboardInterrupt:
-        pass
     # Threads that still wait for S3 would hold an ordinary exit up, and as a container's process 1
     # a signal that is raised again does nothing.
     logging.shutdown()
