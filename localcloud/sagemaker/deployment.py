@@ -1,0 +1,148 @@
+"""What an endpoint config asks for, resolved once into what its containers need.
+
+A deployment is kept in the endpoint's state, so that an endpoint goes on serving, after a restart
+too, when its config, its model or the artifact in S3 has been removed meanwhile, as on AWS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.s3data import DataError
+from localcloud.sagemaker.store import Kind
+
+
+@dataclass(frozen=True)
+class Container:
+    """A model's container: `artifact` is the unpacked folder, None for a model without data."""
+
+    image: str
+    role_arn: str
+    environment: dict[str, str] = field(default_factory=dict)
+    artifact: str | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A production variant; `config` is as in the endpoint config."""
+
+    name: str
+    container: Container
+    config: dict[str, Any]
+    resolved: float
+
+    @property
+    def serverless(self) -> bool:
+        return "ServerlessConfig" in self.config
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """ProductionVariantSummary, as DescribeEndpoint shows it."""
+        image = self.container.image
+        deployed = {
+            "SpecifiedImage": image,
+            "ResolvedImage": image,
+            "ResolutionTime": self.resolved,
+        }
+        weight = self.config.get("InitialVariantWeight", 1.0)
+        shown: dict[str, Any] = {
+            "VariantName": self.name,
+            "DeployedImages": [deployed],
+            "CurrentWeight": weight,
+            "DesiredWeight": weight,
+        }
+        if self.serverless:
+            size = self.config["ServerlessConfig"]
+            return {
+                **shown,
+                "CurrentInstanceCount": 0,
+                "CurrentServerlessConfig": size,
+                "DesiredServerlessConfig": size,
+            }
+        count = self.config.get("InitialInstanceCount", 1)
+        return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An endpoint config as deployed."""
+
+    config_name: str
+    variants: tuple[Variant, ...]
+
+    @property
+    def artifacts(self) -> set[Path]:
+        """The folders it serves from."""
+        found = {variant.container.artifact for variant in self.variants}
+        return {Path(folder) for folder in found if folder}
+
+    def to_state(self) -> dict[str, Any]:
+        """As JSON, for the endpoint's state."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Deployment:
+        """The reverse of `to_state`."""
+        variants = tuple(
+            Variant(
+                name=item["name"],
+                container=Container(**item["container"]),
+                config=item["config"],
+                resolved=item["resolved"],
+            )
+            for item in state["variants"]
+        )
+        return cls(state["config_name"], variants)
+
+
+def resolve(cloud: Cloud, config_name: str) -> Deployment:
+    """Resolve an endpoint config, fetching the artifacts. Raises DataError, UnknownImage,
+    AccessDenied.
+    """
+    config = cloud.store.get(Kind.ENDPOINT_CONFIG, config_name)
+    if config is None:
+        arn = cloud.arn(Kind.ENDPOINT_CONFIG, config_name)
+        raise DataError(f'Could not find endpoint configuration "{arn}".')
+    variants = tuple(
+        Variant(
+            item["VariantName"], resolve_model(cloud, item["ModelName"]), item, cloud.clock.now()
+        )
+        for item in config.request["ProductionVariants"]
+    )
+    return Deployment(config_name, variants)
+
+
+def resolve_model(cloud: Cloud, name: str) -> Container:
+    """What a model's container needs. Raises DataError, UnknownImage, AccessDenied."""
+    model = cloud.store.get(Kind.MODEL, name)
+    if model is None:
+        raise DataError(f'Could not find model "{cloud.arn(Kind.MODEL, name)}".')
+    role = model.request["ExecutionRoleArn"]
+    definition = container_definition(cloud, model.request)
+    image = definition["Image"]
+    cloud.containers.check(image)
+    artifact = None
+    if url := definition.get("ModelDataUrl"):
+        s3 = cloud.roles.s3(role, f"SageMaker-{name}"[:64])
+        artifact = str(cloud.artifacts.fetch(s3, url))
+    return Container(image, role, dict(definition.get("Environment") or {}), artifact)
+
+
+def container_definition(cloud: Cloud, model: dict[str, Any]) -> dict[str, Any]:
+    """Image, ModelDataUrl and Environment of a CreateModel request, from its model package if it
+    names one.
+
+    Raises DataError when the package is gone.
+    """
+    definition: dict[str, Any] = model.get("PrimaryContainer") or model["Containers"][0]
+    if "ModelPackageName" not in definition:
+        return definition
+    package = cloud.store.by_arn(definition["ModelPackageName"])
+    if package is None or "InferenceSpecification" not in package.view:
+        raise DataError(f"Could not find model package {definition['ModelPackageName']}.")
+    packaged = package.view["InferenceSpecification"]["Containers"][0]
+    environment = {**packaged.get("Environment", {}), **definition.get("Environment", {})}
+    return {**packaged, "Environment": environment}

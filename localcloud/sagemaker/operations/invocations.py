@@ -1,0 +1,124 @@
+"""InvokeEndpoint: hands the request to the endpoint's container and its answer back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.deployment import Variant
+from localcloud.sagemaker.errors import (
+    ModelError,
+    ModelNotReadyException,
+    ServiceUnavailable,
+    ValidationError,
+)
+from localcloud.sagemaker.hosting import log_group
+from localcloud.sagemaker.server import Answer, NoAnswer, NotHealthy
+
+_MEGABYTE = 1024 * 1024
+_SERVERLESS_LIMIT = 4 * _MEGABYTE
+_INSTANCE_LIMIT = 25 * _MEGABYTE
+_CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+_TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
+_PASSED_ON = (
+    "content-type",
+    "accept",
+    _CUSTOM_ATTRIBUTES,
+    "x-amzn-sagemaker-inference-id",
+    "x-amzn-sagemaker-session-id",
+)
+_UNSUPPORTED = (
+    "x-amzn-sagemaker-target-model",
+    "x-amzn-sagemaker-target-container-hostname",
+    "x-amzn-sagemaker-inference-component",
+    "x-amzn-sagemaker-enable-explanations",
+)
+_LONGEST_CUSTOM_ATTRIBUTES = 1024
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What InvokeEndpoint answers."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+def invoke(cloud: Cloud, name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
+    """Invoke an endpoint; header names are lower-case.
+
+    Raises ValidationError, ModelError, ModelNotReadyException and ServiceUnavailable.
+    """
+    host = cloud.hosting.host(name)
+    if host is None:
+        raise ValidationError(f"Endpoint {name} of account {cloud.settings.account} not found.")
+    for header in _UNSUPPORTED:
+        if header in headers:
+            raise ValidationError(f"The header {header} is not supported by the local cloud.")
+    if len(headers.get(_CUSTOM_ATTRIBUTES, "")) > _LONGEST_CUSTOM_ATTRIBUTES:
+        raise ValidationError("CustomAttributes must have at most 1024 characters.")
+    variant, server = host.choose(headers.get(_TARGET_VARIANT))
+    limit = _SERVERLESS_LIMIT if variant.serverless else _INSTANCE_LIMIT
+    if len(body) > limit:
+        raise ValidationError(f"Request body is larger than the limit of {limit} bytes.")
+    sent = {header: headers[header] for header in _PASSED_ON if header in headers}
+    try:
+        answer = server.send(
+            "POST",
+            "/invocations",
+            body=body,
+            headers=sent,
+            timeout=cloud.settings.timeouts.invocation,
+        )
+    except NotHealthy as error:
+        problem = f"Endpoint {name}: the container is not ready: {error}"
+        if variant.serverless:
+            raise ModelNotReadyException(problem) from error
+        raise ServiceUnavailable(problem) from error
+    except NoAnswer as error:
+        raise _no_answer(cloud, name, timed_out=error.timed_out) from error
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise _bad_answer(cloud, name, answer)
+    if variant.serverless and len(answer.body) > _SERVERLESS_LIMIT:
+        raise _failure(cloud, name, 500, f"The response is larger than {_SERVERLESS_LIMIT} bytes.")
+    return Invocation(answer.body, _response_headers(variant, answer))
+
+
+def _response_headers(variant: Variant, answer: Answer) -> dict[str, str]:
+    headers = {"x-Amzn-Invoked-Production-Variant": variant.name}
+    for name in ("content-type", _CUSTOM_ATTRIBUTES):
+        if name in answer.headers:
+            headers[name] = answer.headers[name]
+    return headers
+
+
+def _bad_answer(cloud: Cloud, name: str, answer: Answer) -> ModelError:
+    return _failure(cloud, name, answer.status, answer.body.decode("utf-8", "replace"))
+
+
+def _no_answer(cloud: Cloud, name: str, *, timed_out: bool) -> ModelError:
+    if timed_out:
+        return _failure(
+            cloud,
+            name,
+            0,
+            "Your invocation timed out while waiting for a response from container primary. Review "
+            "the latency metrics for each container in Amazon CloudWatch, resolve the issue, and "
+            "try again.",
+        )
+    return _failure(cloud, name, 500, "The container closed the connection without an answer.")
+
+
+def _failure(cloud: Cloud, name: str, status: int, text: str) -> ModelError:
+    region, account, group = cloud.settings.region, cloud.settings.account, log_group(name)
+    side = "client" if 400 <= status < 500 else "server"
+    return ModelError(
+        f'Received {side} error ({status}) from primary with message "{text[:1024]}". See '
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        f"#logEventViewer:group={group} in account {account} for more information.",
+        original_status=status,
+        original_message=text,
+        log_stream_arn=f"arn:aws:logs:{region}:{account}:log-group:{group}",
+    )

@@ -1,0 +1,84 @@
+"""CreateModelPackageGroup, DescribeModelPackageGroup, ListModelPackageGroups,
+DeleteModelPackageGroup.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.errors import ConflictException, MissingResource, ValidationException
+from localcloud.sagemaker.listing import Listing
+from localcloud.sagemaker.operations._unsupported import only, refuse
+from localcloud.sagemaker.store import Kind, Resource
+
+
+def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    refuse(request, ("ManagedConfiguration",))
+    group = cloud.create(
+        Kind.MODEL_PACKAGE_GROUP,
+        request["ModelPackageGroupName"],
+        request,
+        lambda existing: ValidationException(f"Model Package Group already exists: {existing.arn}"),
+        status="Completed",
+    )
+    return {"ModelPackageGroupArn": group.arn}
+
+
+def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    group = get(cloud, request["ModelPackageGroupName"])
+    return {
+        **group.view,
+        "ModelPackageGroupArn": group.arn,
+        "ModelPackageGroupStatus": group.status,
+        "CreationTime": group.created,
+        "CreatedBy": {},
+    }
+
+
+def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    only(request.get("CrossAccountFilterOption"), ("SameAccount",), "CrossAccountFilterOption")
+    return _LISTING.answer(request, cloud.store.all(Kind.MODEL_PACKAGE_GROUP))
+
+
+def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    with cloud.store.transaction():
+        group = get(cloud, request["ModelPackageGroupName"])
+        packages = cloud.store.all(Kind.MODEL_PACKAGE)
+        if any(p.state.get("ModelPackageGroupName") == group.name for p in packages):
+            raise ConflictException(
+                f"Model Package Group cannot be deleted because it still contains Model Packages: "
+                f"{group.arn}"
+            )
+        cloud.store.delete(Kind.MODEL_PACKAGE_GROUP, group.name)
+    return {}
+
+
+def get(cloud: Cloud, name_or_arn: str) -> Resource:
+    """The group of a name or an ARN. Raises MissingResource."""
+    name = group_name(name_or_arn)
+    group = cloud.store.get(Kind.MODEL_PACKAGE_GROUP, name)
+    if group is None:
+        arn = cloud.arn(Kind.MODEL_PACKAGE_GROUP, name)
+        raise MissingResource(f"ModelPackageGroup {arn} does not exist.")
+    return group
+
+
+def group_name(name_or_arn: str) -> str:
+    """The name in a name or an ARN."""
+    return name_or_arn.rsplit("/", 1)[-1]
+
+
+def _summary(group: Resource) -> dict[str, Any]:
+    summary = {
+        "ModelPackageGroupName": group.name,
+        "ModelPackageGroupArn": group.arn,
+        "CreationTime": group.created,
+        "ModelPackageGroupStatus": group.status,
+    }
+    if "ModelPackageGroupDescription" in group.request:
+        summary["ModelPackageGroupDescription"] = group.request["ModelPackageGroupDescription"]
+    return summary
+
+
+_LISTING = Listing("ModelPackageGroupSummaryList", _summary, default_order="Ascending")

@@ -1,0 +1,107 @@
+"""Execution roles: S3 clients that act as a role, and credentials that containers fetch."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.session import Session as BotocoreSession
+
+from localcloud.ports import Access, Credentials
+
+_RENEW_BEFORE = 15 * 60  # seconds of validity that fresh credentials must have left
+# The user's own profiles and settings have no say in what a role may do.
+_NOTHING_OF_THE_USER = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+class Roles:
+    """What the service may do as somebody's execution role."""
+
+    def __init__(self, access: Access, region: str, endpoints: Mapping[str, str], url: str) -> None:
+        self._access = access
+        self._region = region
+        self._s3_endpoint = endpoints.get("AWS_ENDPOINT_URL_S3") or endpoints.get(
+            "AWS_ENDPOINT_URL"
+        )
+        self._url = url
+        self._lock = threading.Lock()
+        self._tokens: dict[str, tuple[str, str]] = {}
+        self._fresh: dict[tuple[str, str], Credentials] = {}
+
+    def s3(self, role_arn: str, session_name: str) -> Any:
+        """A boto3 S3 client with the role's credentials, renewed for as long as it is used.
+
+        Raises AccessDenied, here or on later use, when the role cannot be assumed.
+        """
+
+        def refresh() -> dict[str, str]:
+            given = self._access.credentials(role_arn, session_name)
+            return {
+                "access_key": given.access_key_id,
+                "secret_key": given.secret_access_key,
+                "token": given.session_token,
+                "expiry_time": given.expiration.isoformat(),
+            }
+
+        session = BotocoreSession(session_vars=_NOTHING_OF_THE_USER)
+        credentials = RefreshableCredentials.create_from_metadata(
+            metadata=refresh(), refresh_using=refresh, method="sagemaker-execution-role"
+        )
+        # botocore has no public way to hand in credentials that renew themselves.
+        vars(session)["_credentials"] = credentials
+        return boto3.Session(botocore_session=session, region_name=self._region).client(
+            "s3",
+            endpoint_url=self._s3_endpoint,
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"mode": "standard", "max_attempts": 4},
+                max_pool_connections=32,
+            ),
+        )
+
+    def open(self, role_arn: str, session_name: str) -> tuple[str, str]:
+        """Let a container fetch the role's credentials.
+
+        Returns (token to `close` with, value for AWS_CONTAINER_CREDENTIALS_FULL_URI).
+        """
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._tokens[token] = (role_arn, session_name)
+        return token, f"{self._url}/containers/{token}/credentials"
+
+    def close(self, token: str) -> None:
+        """The container is gone: its token opens nothing any more."""
+        with self._lock:
+            self._tokens.pop(token, None)
+
+    def credentials(self, token: str) -> dict[str, str] | None:
+        """What `GET /containers/<token>/credentials` answers; None for an unknown token.
+
+        Raises AccessDenied when the role cannot be assumed (any more).
+        """
+        with self._lock:
+            owner = self._tokens.get(token)
+            kept = self._fresh.get(owner) if owner else None
+        if owner is None:
+            return None
+        if kept is None or (kept.expiration - datetime.now(UTC)).total_seconds() < _RENEW_BEFORE:
+            kept = self._access.credentials(*owner)
+            with self._lock:
+                self._fresh[owner] = kept
+        return {
+            "AccessKeyId": kept.access_key_id,
+            "SecretAccessKey": kept.secret_access_key,
+            "Token": kept.session_token,
+            "Expiration": kept.expiration.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }

@@ -1,0 +1,72 @@
+"""A model server for tests; the model's file `mode` (or the variable MODE) says how it behaves.
+
+good: answers                unhealthy: /ping is 500         dead: ends at once
+The body of a request can be an order: `status 418`, `sleep 3`, `die`, `environment`, `headers`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+MODEL = Path(os.environ["SM_MODEL_DIR"])
+MODE = os.environ.get("MODE") or (
+    (MODEL / "mode").read_text().strip() if (MODEL / "mode").exists() else "good"
+)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_GET(self) -> None:
+        if self.path == "/ping":
+            self.answer(500 if MODE == "unhealthy" else 200, b"")
+        elif self.path == "/execution-parameters" and MODE == "parameters":
+            self.answer(200, b'{"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD"}')
+        else:
+            self.answer(404, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        print(f"invoked with {len(body)} bytes", flush=True)
+        order, _, detail = body.decode("utf-8", "replace").strip().partition(" ")
+        if order == "status":
+            self.answer(int(detail), b"the model says no")
+        elif order == "sleep":
+            time.sleep(float(detail))
+            self.answer(200, b"slept")
+        elif order == "die":
+            os._exit(9)
+        elif order == "environment":
+            self.answer(200, json.dumps(dict(os.environ)).encode())
+        elif order == "headers":
+            self.answer(200, json.dumps({k.lower(): v for k, v in self.headers.items()}).encode())
+        elif order == "pid":
+            self.answer(200, str(os.getpid()).encode())
+        else:
+            name = (MODEL / "name").read_text() if (MODEL / "name").exists() else "nobody"
+            self.answer(200, f"{name}:".encode() + body)
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/x-test")
+        self.send_header("Content-Length", str(len(body)))
+        if "X-Amzn-SageMaker-Custom-Attributes" in self.headers:
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", "from the container")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+if __name__ == "__main__":
+    print(f"serving as {MODE}, argument {sys.argv[1]}", flush=True)
+    if MODE == "dead":
+        sys.exit(1)
+    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
