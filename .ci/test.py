@@ -1,7 +1,8 @@
-"""Run every test with the interpreter of the part it tests, the fastest first, and add up the outcome.
+"""Run every test with the interpreter of the part it tests, the fastest first; add it all up.
 
-The containers' tests run in the containers' own environments with nothing but pytest beside them; all other
-tests run in `.venv`. The last line is `N passed, N failed`. Exit status: 0 when nothing failed.
+The containers' tests run in the containers' own environments with nothing but pytest beside them;
+all other tests run in `.venv`. The last line is `N passed, N failed`. Exit status: 0 when nothing
+failed.
 
     .venv/bin/python .ci/test.py [pytest arguments]
 """
@@ -26,7 +27,7 @@ NO_TESTS_COLLECTED = 5
 
 @dataclass(frozen=True)
 class Group:
-    """Tests that share an interpreter: `paths` below tests/, `python`, and pytest's folder if it lies outside."""
+    """Tests that share `python`; `pytest_folder` is where pytest lies if not beside it."""
 
     title: str
     paths: list[Path]

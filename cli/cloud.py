@@ -56,8 +56,10 @@ def up(
     at = home.log.stat().st_size if home.log.exists() else 0
     with (home.logs / "start.log").open("w") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "localcloud", "--home", str(home.root)]
-            + ["--port", str(port or DEFAULT_PORT), "--region", region],
+            [
+                *(sys.executable, "-m", "localcloud", "--home", str(home.root)),
+                *("--port", str(port or DEFAULT_PORT), "--region", region),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

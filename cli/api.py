@@ -1,0 +1,180 @@
+"""Our own HTTP API, as docs/architecture.md fixes it, for the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from cli.errors import CliError
+from cli.target import Target
+
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that answers: `accuracy` on held-out rows, 0 to 1."""
+
+    version: str
+    training_job: str
+    accuracy: float | None
+    since: str
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """Where a dataset stands; the fields are those of the API's JSON."""
+
+    dataset: str
+    phase: str
+    message: str
+    version: str | None
+    training_job: str | None
+    ready: str | None
+    settled: bool
+    outcome: str | None
+    report: str | None
+    champion: Champion | None
+    endpoint: str | None
+
+    @staticmethod
+    def parse(body: Mapping[str, Any]) -> DatasetStatus:
+        """From the API's JSON."""
+        champion = body.get("champion")
+        return DatasetStatus(
+            dataset=body["dataset"],
+            phase=body["phase"],
+            message=body.get("message") or "",
+            version=body.get("version"),
+            training_job=body.get("training_job"),
+            ready=body.get("ready"),
+            settled=bool(body.get("settled")),
+            outcome=body.get("outcome"),
+            report=body.get("report"),
+            champion=champion
+            and Champion(
+                champion["version"],
+                champion["training_job"],
+                champion.get("accuracy"),
+                champion.get("since") or "",
+            ),
+            endpoint=body.get("endpoint"),
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many files a batch has, and what became of them."""
+
+    files: int
+    classified: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """Where a batch stands; the fields are those of the API's JSON."""
+
+    batch: str
+    phase: str
+    message: str
+    ready: str | None
+    settled: bool
+    dataset: str | None
+    results: str | None
+    counts: Counts | None
+
+    @staticmethod
+    def parse(body: Mapping[str, Any]) -> BatchStatus:
+        """From the API's JSON."""
+        counts = body.get("counts")
+        return BatchStatus(
+            batch=body["batch"],
+            phase=body["phase"],
+            message=body.get("message") or "",
+            ready=body.get("ready"),
+            settled=bool(body.get("settled")),
+            dataset=body.get("dataset"),
+            results=body.get("results"),
+            counts=counts and Counts(counts["files"], counts["classified"], counts["rejected"]),
+        )
+
+
+class ApiError(CliError):
+    """The API refused: `error` is its code, the message its sentence, `http_status` the number."""
+
+    def __init__(self, http_status: int, error: str, message: str) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.error = error
+
+
+class Api:
+    """The calls that the commands make. `http` carries base URL and key."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    @staticmethod
+    def of(target: Target) -> Api:
+        """The API of a deployed stage; a proxy is asked on the way to AWS only."""
+        key = target.api_key()
+        return Api(
+            httpx.Client(
+                base_url=target.api,
+                headers={"x-api-key": key} if key else {},
+                timeout=60,
+                trust_env=not target.local,
+            )
+        )
+
+    def datasets(self) -> list[DatasetStatus]:
+        """All datasets."""
+        return [DatasetStatus.parse(body) for body in self._get("/datasets")["datasets"]]
+
+    def dataset(self, name: str) -> DatasetStatus | None:
+        """One dataset; None when nothing was dropped under this name yet."""
+        body = self._get_or_none(f"/datasets/{name}")
+        return DatasetStatus.parse(body) if body else None
+
+    def batch(self, name: str) -> BatchStatus | None:
+        """One batch; None when nothing was uploaded under this name yet."""
+        body = self._get_or_none(f"/batches/{name}")
+        return BatchStatus.parse(body) if body else None
+
+    def predict(self, body: bytes, content_type: str, dataset: str | None = None) -> dict[str, Any]:
+        """What the model says of an image, or of rows of them; raises ApiError."""
+        path = f"/datasets/{dataset}/predict" if dataset else "/predict"
+        return self._parsed(
+            self._http.post(path, content=body, headers={"Content-Type": content_type})
+        )
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return self._parsed(self._http.get(path))
+
+    def _get_or_none(self, path: str) -> dict[str, Any] | None:
+        try:
+            return self._get(path)
+        except ApiError as error:
+            if error.http_status == NOT_FOUND:
+                return None
+            raise
+
+    def _parsed(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            body = {}
+        if response.is_success and body:
+            return body
+        # Chalice and API Gateway have error shapes of their own
+        message = body.get("message") or body.get("Message") or response.text[:300] or "no reason"
+        code = str(body.get("error") or body.get("Code") or response.status_code)
+        if response.status_code >= 500 or response.is_success:
+            message = f"{response.request.url} answered {response.status_code}: {message}"
+        raise ApiError(response.status_code, code, message)

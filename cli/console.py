@@ -1,0 +1,88 @@
+"""How the command talks: plain lines that can be piped; a spinner or a bar for who waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+
+def make_console(stderr: bool = False) -> Console:
+    """A console that never wraps, colours numbers or reads markup in what users name."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 120
+    return Console(
+        stderr=stderr, width=width, soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
+
+
+def bar(console: Console, *, size_in_bytes: bool) -> Progress:
+    """A progress bar: bytes of few large files, or a count of many small ones."""
+    amount: ProgressColumn = DownloadColumn() if size_in_bytes else MofNCompleteColumn()
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        amount,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class Waiting:
+    """What is waited for and, at the bottom of a terminal, for how long; output goes above.
+
+    Where the output is no terminal, each change of the text is a line of its own.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.text = ""
+        self._started = time.monotonic()
+        self._status = console.status("") if console.is_terminal else None
+
+    def __enter__(self) -> Waiting:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        """What is waited for now."""
+        if text != self.text:
+            self.text = text
+            self._started = time.monotonic()
+            self.console.print(text, style="bold")
+        if self._status:
+            seconds = time.monotonic() - self._started
+            self._status.update(f"{seconds:3.0f} s")
+
+    def line(self, text: str) -> None:
+        """A line of somebody's output, shown above."""
+        self.console.print(f"  {text}", style="dim")
+
+
+@contextmanager
+def interruptible(console: Console, left_behind: str) -> Iterator[None]:
+    """Ctrl-C leaves the work in the cloud alone: say so, and go on to the exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"\n{left_behind}")
+        raise

@@ -1,0 +1,170 @@
+"""`pigeonhole`: the options of each command. What a command does is loaded when it is asked for."""
+
+# ruff: noqa: PLC0415 - boto3 takes half a second, which `--help` should not
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli.errors import CliError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Drop a CSV in a bucket and a better image classifier goes live.",
+)
+
+Home = Annotated[Path | None, typer.Option(help="The local cloud's folder.", show_default=".local")]
+Stage = Annotated[
+    str | None, typer.Option(help="A stage in your AWS account instead of the local cloud.")
+]
+AwsStage = Annotated[str, typer.Option(help="dev or prod, of .chalice/config.json.")]
+Dataset = Annotated[str | None, typer.Option(help="Whose model is asked.")]
+
+
+@app.command()
+def up(
+    home: Home = None,
+    port: Annotated[
+        int, typer.Option(help="First of the two ports that it listens on.", min=1, max=65534)
+    ] = 4566,
+    foreground: Annotated[bool, typer.Option(help="Stay, and stop it all on Ctrl-C.")] = False,
+) -> None:
+    """Start the local cloud and deploy to it."""
+    from cli.commands import up as command
+
+    _run(lambda: command.up(home, port, foreground))
+
+
+@app.command()
+def down(home: Home = None) -> None:
+    """Stop the local cloud; what it holds stays."""
+    from cli.commands import up as command
+
+    _run(lambda: command.down(home))
+
+
+@app.command()
+def status(home: Home = None, stage: Stage = None) -> None:
+    """Show what runs: cloud, stack, datasets, batches, endpoints."""
+    from cli.commands import status as command
+
+    _run(lambda: command.status(home, stage))
+
+
+@app.command()
+def drop(
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="CSVs (.csv, .csv.gz, .csv.zip)."),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="Its name; taken from the files' names if left out.")
+    ] = None,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Upload CSVs (and a dataset.json), then follow until the model is live or refused."""
+    from cli.commands import drop as command
+
+    _run(lambda: command.drop(files, dataset, home, stage))
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Image files.")],
+    dataset: Dataset = None,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Ask the live model what images show."""
+    from cli.commands import predict as command
+
+    _run(lambda: command.predict(images, dataset, home, stage))
+
+
+@app.command()
+def classify(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its files.")],
+    *,
+    batch: Annotated[
+        str | None, typer.Option(help="A name for the batch.", show_default="folder and time")
+    ] = None,
+    dataset: Dataset = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the results are downloaded to.", show_default="results/<batch>"),
+    ] = None,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Upload a folder of images, have all of them classified, fetch the results."""
+    from cli.commands import classify as command
+
+    _run(
+        lambda: command.classify(
+            folder, batch=batch, dataset=dataset, out=out, home=home, stage=stage
+        )
+    )
+
+
+@app.command()
+def package(stage: AwsStage = "dev") -> None:
+    """Build the CloudFormation package in build/."""
+    from cli.commands import deploy as command
+
+    _run(lambda: command.package(stage))
+
+
+@app.command()
+def deploy(stage: AwsStage = "dev") -> None:
+    """Deploy to your AWS account."""
+    from cli.commands import deploy as command
+
+    _run(lambda: command.deploy(stage))
+
+
+@app.command()
+def destroy(stage: AwsStage = "dev", yes: Annotated[bool, typer.Option()] = False) -> None:
+    """Remove what was deployed to your AWS account, its data too."""
+    from cli.commands import deploy as command
+
+    _run(lambda: command.destroy(stage, yes))
+
+
+def _run(command: Callable[[], int]) -> NoReturn:
+    """Run it; what fails is told in a sentence. Exit status: the command's own, or the error's."""
+    try:
+        code = command()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except CliError as error:
+        code = _fail(str(error), error.status)
+    except Exception as error:
+        from cli.explain import explain
+
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        code = _fail(sentence, CliError.status)
+    raise typer.Exit(code)
+
+
+def _fail(sentence: str, code: int) -> int:
+    from cli.console import make_console
+
+    sys.stdout.flush()
+    make_console(stderr=True).print(sentence, style="red")
+    return code
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,172 @@
+"""Which cloud a command talks to: a local one, or a stage in an AWS account.
+
+In this order: `--stage dev` (or any stage but local) means AWS, with the user's own credentials
+and the outputs of the stack `pigeonhole-<stage>`; `--home` means the local cloud of that folder;
+an environment into which a local cloud's env file was read (`. .local/env`) means that one; else
+it is the local cloud in `.local`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from cli.errors import CliError, NotRunning
+
+DEFAULT_HOME = Path(".local")
+_ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed stage. `env`: the local cloud's AWS_ENDPOINT_URL and so on; empty for AWS."""
+
+    stage: str
+    bucket: str
+    api: str
+    home: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    api_key_id: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """True for a local cloud."""
+        return bool(self.env)
+
+    def api_key(self) -> str | None:
+        """The HTTP API's key (header `x-api-key`); the local cloud asks for none."""
+        if self.api_key_id is None:
+            return None
+        answer = self.client("apigateway").get_api_key(apiKey=self.api_key_id, includeValue=True)
+        return str(answer["value"])
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this cloud; a local one takes nothing from the user's AWS settings."""
+        if not self.local:
+            return boto3.client(service)
+        return _local_session(self.env).client(
+            service,
+            endpoint_url=endpoint_url(self.env, service),
+            config=_local_config(),
+        )
+
+
+def endpoint_url(env: Mapping[str, str], service: str) -> str:
+    """Where `service` listens, as botocore reads these variables."""
+    own = "AWS_ENDPOINT_URL_" + service.upper().replace("-", "_")
+    return env.get(own) or env["AWS_ENDPOINT_URL"]
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The variables of an env file (`export NAME=value` lines, values quoted as a shell does)."""
+    found = {}
+    for line in path.read_text().splitlines():
+        match = _ASSIGNMENT.match(line.strip())
+        if match:
+            words = shlex.split(match.group(2))
+            found[match.group(1)] = words[0] if words else ""
+    return found
+
+
+def find_target(home: Path | None = None, stage: str | None = None) -> Target:
+    """The cloud to talk to.
+
+    Raises:
+        NotRunning: no local cloud answers there.
+        CliError: the stage is not deployed in this AWS account and region.
+    """
+    stage = stage or ("local" if home else os.environ.get("PIGEONHOLE_STAGE", "local"))
+    if stage != "local":
+        return _aws_target(stage)
+    if home is None and _is_whole(os.environ):
+        return _local_target(dict(os.environ), None)
+    folder = home or DEFAULT_HOME
+    env_file = folder / "env"
+    if not env_file.exists():
+        raise NotRunning(f"No local cloud in {folder}. Start one: {up_command(home)}")
+    env = read_env(env_file)
+    if not _is_whole(env):
+        raise NotRunning(f"{env_file} is not complete. Start the cloud anew: {up_command(home)}")
+    return _local_target(env, folder)
+
+
+def up_command(home: Path | None) -> str:
+    """The command line that starts the local cloud in `home`."""
+    return "pigeonhole up" + (f" --home {shlex.quote(str(home))}" if home else "")
+
+
+def answers(url: str, seconds: float = 2.0) -> bool:
+    """Does something listen at this URL?"""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 80), seconds):
+            return True
+    except OSError:
+        return False
+
+
+def _is_whole(env: Mapping[str, str]) -> bool:
+    names = ("AWS_ENDPOINT_URL", "PIGEONHOLE_BUCKET", "PIGEONHOLE_API")
+    return all(env.get(name) for name in names)
+
+
+def _local_target(env: dict[str, str], home: Path | None) -> Target:
+    if not answers(env["AWS_ENDPOINT_URL"]):
+        where = f"the local cloud in {home}" if home else "the cloud that the environment names"
+        raise NotRunning(
+            f"Nothing answers at {env['AWS_ENDPOINT_URL']}, where {where} should be. "
+            f"Start it: {up_command(None if home == DEFAULT_HOME else home)}"
+        )
+    return Target(
+        env.get("PIGEONHOLE_STAGE", "local"),
+        env["PIGEONHOLE_BUCKET"],
+        env["PIGEONHOLE_API"].rstrip("/"),
+        home,
+        env,
+    )
+
+
+def _aws_target(stage: str) -> Target:
+    name = f"pigeonhole-{stage}"
+    try:
+        stacks = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise CliError(
+            f"There is no stack {name} in this account and region. "
+            f"Deploy it: pigeonhole deploy --stage {stage}"
+        ) from error
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+    try:
+        bucket, api = outputs["Bucket"], outputs["EndpointURL"].rstrip("/")
+    except KeyError as error:
+        raise CliError(
+            f"The stack {name} is {stacks[0]['StackStatus']} and names no {error}. "
+            f"Deploy it again: pigeonhole deploy --stage {stage}"
+        ) from error
+    return Target(stage, bucket, api, api_key_id=outputs.get("ApiKeyId"))
+
+
+def _local_session(env: Mapping[str, str]) -> Any:
+    core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+    core.set_credentials(
+        env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN")
+    )
+    return boto3.Session(botocore_session=core, region_name=env["AWS_DEFAULT_REGION"])
+
+
+def _local_config() -> Any:
+    return Config(proxies={}, s3={"addressing_style": "path"}, max_pool_connections=32)
