@@ -58,7 +58,8 @@ class IamAccess:
     ) -> None:
         """Return if `caller` may do `action` on the ARN `resource`, else raise AccessDenied.
 
-        `context`: the request's condition keys, say `{"iam:PassedToService": SERVICE}`. The root may do everything. Session policies are not looked at.
+        `context`: the request's condition keys, say `{"iam:PassedToService": SERVICE}`.
+        The root may do everything. Session policies are not looked at.
         """
         result = self._ask(
             "authorize",

@@ -1,7 +1,7 @@
 """CloudWatch Logs for containers: batched, in the background, and never in a job's way.
 
-Limits of PutLogEvents: 10,000 events and 1,048,576 bytes (26 more an event) a call, no empty message
-(CloudWatch Logs API reference).
+Limits of PutLogEvents: 10,000 events and 1,048,576 bytes (26 more an event) a call, no empty
+message (CloudWatch Logs API reference).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs the local cloud: MiniStack as a process, SageMaker in this one; starts and stops them in order.
+"""Runs the local cloud: MiniStack as a process, SageMaker in this one; starts and stops both.
 
 lock the home → bind both ports → MiniStack → SageMaker → localcloud.json
 SIGTERM, SIGINT: SageMaker and its containers → events and logs → MiniStack saves → unlock
@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
+from starlette.applications import Starlette
 
 from localcloud.access import IamAccess
 from localcloud.clients import clients
 from localcloud.events import EventBus
-from localcloud.home import ACCOUNT, Home, Lock, Ports, Running, listen, venv_python
+from localcloud.home import ACCOUNT, Home, Lock, Ports, Running, listen, venv_python, venvs_folder
 from localcloud.images import Images
 from localcloud.logs import CloudWatchLogs
 from localcloud.ministack import launch
@@ -61,9 +63,9 @@ def run(
         ministack = MiniStack(
             home,
             ports,
-            launch.command(venv_python("ministack", environment)),
-            launch.environment(home, ports, region, token, environment),
-            give_up,
+            command=launch.command(venv_python("ministack", environment)),
+            environment=launch.environment(home, ports, region, token, environment),
+            on_give_up=give_up,
         )
         closers.append(ministack.stop)
         _log.info("starting MiniStack on port %d", ports.gateway)
@@ -80,9 +82,7 @@ def run(
                 access=IamAccess(ports, region, token, make),
                 events=events,
                 logs=logs,
-                images=Images.load(
-                    venvs=venv_python("ministack", environment).parents[2], repo=_REPOSITORY
-                ),
+                images=Images.load(venvs=venvs_folder(environment), repo=_REPOSITORY),
                 home=home.root,
                 region=region,
                 account=ACCOUNT,
@@ -114,7 +114,7 @@ class Server:
 
     def __init__(
         self,
-        app: uvicorn._types.ASGIApplication,
+        app: Starlette,
         bound: socket.socket,
         failed: Callable[[str], None],
     ) -> None:
@@ -122,7 +122,7 @@ class Server:
         self._failed = failed
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                cast("Any", app),
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -1,2 +1,3 @@
-"""MiniStack under our care: its environment (`launch`), and the entry that runs inside its own
-interpreter (`__main__`, `bridge`, `saver`), where nothing but MiniStack and the standard library exists."""
+"""MiniStack under our care: `launch` and `server` start it; `__main__`, `bridge` and `saver` run
+inside its own interpreter, where nothing but MiniStack and the standard library exists.
+"""

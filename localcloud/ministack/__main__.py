@@ -1,7 +1,7 @@
 """MiniStack's entry, run by MiniStack's own interpreter (see `launch`).
 
-What it adds to `ministack`: it listens on one address alone, saves the state while it runs, and answers
-our SageMaker's questions to IAM.
+What it adds to `ministack`: it listens on one address alone, saves the state while it runs, and
+answers our SageMaker's questions to IAM.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Two questions that a service of AWS can ask IAM and that have no public API, for our SageMaker.
 
-    POST /_pigeonhole/identify    {"access_key", "session_token"}            → {"arn", "account", "role_arn"}
-    POST /_pigeonhole/authorize   {"arn", "role_arn", "account", "region",
-                                   "action", "resource", "context"}          → {"decision", "reason"}
+    POST /_pigeonhole/identify    {"access_key", "session_token"}
+                                  → {"arn", "account", "role_arn"}
+    POST /_pigeonhole/authorize   {"arn", "role_arn", "account", "region", "action", "resource",
+                                   "context"} → {"decision", "reason"}
 
-STS says who the caller is only to the caller, whose signature is made for another service; and MiniStack's
-SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission boundaries. Both are
-answered by what MiniStack asks itself for its own services. Only who has the token in the header
-`x-pigeonhole-token` gets an answer.
+STS says who the caller is only to the caller, whose signature is made for another service; and
+MiniStack's SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission
+boundaries. Both are answered by what MiniStack asks itself for its own services. Only who has the
+token in the header `x-pigeonhole-token` gets an answer.
 """
 
 from __future__ import annotations

@@ -30,7 +30,10 @@ def command(python: Path) -> list[str]:
 def environment(
     home: Home, ports: Ports, region: str, token: str, host: Mapping[str, str]
 ) -> dict[str, str]:
-    """MiniStack's whole environment. Functions inherit most of it, so nothing of the user's AWS set-up is in it."""
+    """MiniStack's whole environment.
+
+    Functions inherit most of it, so nothing of the user's AWS set-up is in it.
+    """
     folder = home.ministack
     nowhere = str(folder / "none")
     return {

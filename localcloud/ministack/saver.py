@@ -1,8 +1,9 @@
 """Saves MiniStack's state while it runs, so that a kill -9 loses two seconds at most.
 
-MiniStack itself saves on a clean stop only. What is used of it here (`_build_persistence_save_dict`,
-`_json_default`, `_state_format_version`) is private: its version is pinned, and the contract tests
-kill and restart it. Files are the ones that its own `save_all` writes.
+MiniStack itself saves on a clean stop only. What is used of it here
+(`_build_persistence_save_dict`, `_json_default`, `_state_format_version`) is private: its version
+is pinned, and the contract tests kill and restart it. Files are the ones that its own `save_all`
+writes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _ATTEMPTS = 5  # a service may change while it is read
 class Saver:
     """Writes the services that changed, each in one step, every `every` seconds.
 
-    Requests tell it with `touch` that something may have changed; without any it looks every tenth time,
-    for what changes by itself (schedules, event source mappings).
+    Requests tell it with `touch` that something may have changed; without any it looks every
+    tenth time, for what changes by itself (schedules, event source mappings).
     """
 
     def __init__(self, every: float) -> None:
@@ -35,7 +36,7 @@ class Saver:
         self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
 
     def start(self) -> None:
-        """Begin, once the state of the last run was loaded: not before, or nothing is written over it."""
+        """Begin. Only once the last run's state was loaded: it would be overwritten by nothing."""
         self._thread.start()
 
     def touch(self) -> None:

@@ -35,6 +35,7 @@ class MiniStack:
         self,
         home: Home,
         ports: Ports,
+        *,
         command: list[str],
         environment: dict[str, str],
         on_give_up: Callable[[str], None],
