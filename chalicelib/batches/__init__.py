@@ -1,0 +1,1 @@
+"""Flow 3: a folder of images, classified by one batch transform job."""

@@ -1,0 +1,1 @@
+"""Flow 2: one request, one answer of the champion."""
