@@ -41,8 +41,7 @@ class Split:
 
 def digests_of(pixels: Pixels) -> Digests:
     """The 8-byte BLAKE2b digest of each image's bytes, as a big-endian number."""
-    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
-    joined = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows)
+    joined = b"".join(hashlib.blake2b(p.tobytes(), digest_size=8).digest() for p in pixels)
     return np.frombuffer(joined, ">u8").astype(np.uint64)
 
 

@@ -1,0 +1,56 @@
+"""What flags and environment come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pigeonhole_training.config import Hyperparameters
+from pigeonhole_training.errors import BadRequest
+from train import parse_config
+
+
+def test_flags_of_others_are_ignored_and_never_taken_for_ours() -> None:
+    config = parse_config(
+        ["--epochs", "3", "--model_dir", "None/job/model", "--seed_all", "9", "--dataset", "f"],
+        {"SM_MODEL_DIR": "/m", "TRAINING_JOB_NAME": "job-1"},
+    )
+    assert config.hyperparameters == Hyperparameters(epochs=3, seed=0)
+    assert (config.model_dir, config.training_job) == (Path("/m"), "job-1")
+
+
+def test_without_the_toolkit_the_folders_are_sagemakers() -> None:
+    config = parse_config([], {})
+    assert config.train_dir == Path("/opt/ml/input/data/train")
+    assert config.version_dir == Path("/opt/ml/input/data/version")
+    assert config.model_dir == Path("/opt/ml/model")
+    assert config.output_data_dir == Path("/opt/ml/output/data")
+    assert config.champion_dir is None
+
+
+def test_a_champion_channel_is_judged_even_if_it_is_empty() -> None:
+    assert parse_config([], {"SM_CHANNEL_CHAMPION": "/c"}).champion_dir == Path("/c")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--epochs", "many"),
+        ("--epochs", "0"),
+        ("--batch_size", "-1"),
+        ("--learning_rate", "nan"),
+        ("--learning_rate", "0"),
+        ("--seed", "-1"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(flag: str, value: str) -> None:
+    with pytest.raises(BadRequest, match=flag.lstrip("-")):
+        parse_config([f"{flag}={value}"], {})
+
+
+@pytest.mark.parametrize("rows", [1, 200, 4_000, 60_000, 5_000_000])
+def test_few_rows_get_more_epochs_but_never_without_end(rows: int) -> None:
+    chosen = Hyperparameters().resolved(rows)
+    assert chosen.epochs >= Hyperparameters().resolved(10 * rows).epochs
+    assert 1 <= chosen.epochs <= 60
+    assert Hyperparameters(epochs=2, batch_size=5).resolved(rows).epochs == 2
