@@ -151,7 +151,7 @@ class ModelServer:
                     answer = pool.request(
                         method, path, body=body, headers=dict(headers or {}), timeout=timeout
                     )
-                except urllib3.exceptions.TimeoutError as error:
+                except urllib3.exceptions.ReadTimeoutError as error:
                     raise NoAnswer(str(error), timed_out=True) from error
                 except urllib3.exceptions.HTTPError as error:
                     if last:

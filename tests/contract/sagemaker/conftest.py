@@ -102,7 +102,7 @@ class Running:
     logs: FakeLogs = field(default_factory=FakeLogs)
     timeouts: Timeouts = field(
         default_factory=lambda: Timeouts(
-            stop_job=1.0, stop_server=2.0, serverless_start=5.0, instance_start=5.0, invocation=2.0
+            stop_job=1.0, stop_server=2.0, serverless_start=4.0, instance_start=4.0, invocation=2.0
         )
     )
     url: str = ""
@@ -181,7 +181,7 @@ class Running:
         )
         return name
 
-    def endpoint(self, name: str, **files: str) -> str:
+    def endpoint(self, name: str, /, **files: str) -> str:
         """An endpoint in service over a model with these files."""
         config = self.config(self.model(**files))
         self.api.create_endpoint(EndpointName=name, EndpointConfigName=config)

@@ -230,4 +230,3 @@ def test_container_credentials_are_those_of_the_role(sagemaker: Running) -> None
     assert job["TrainingJobStatus"] == "Completed", job
     archive = sagemaker.read(job["ModelArtifacts"]["S3ModelArtifacts"])
     assert unpack(archive)["key"] == "AKIAEXECUTION"
-
