@@ -5,14 +5,17 @@ The routes stand in `chalicelib/api.py`.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from chalice import Chalice
 from chalice.app import SQSEvent
 
-from chalicelib import wiring
+from chalicelib import api, wiring
+from chalicelib.settings import api_key_required
 
 app = Chalice(app_name="pigeonhole")
+api.install(app, wiring.services, key_required=api_key_required(os.environ))
 
 # The merge template puts the real queues in the place of these ARNs, and turns on partial batch
 # responses.

@@ -11,6 +11,11 @@ PREFIX = "PIGEONHOLE_"
 MAY_BE_EMPTY = frozenset({"default_dataset"})
 
 
+def api_key_required(environment: Mapping[str, str]) -> bool:
+    """Do callers of the API need a key? `chalice package` asks, with the stage's variables set."""
+    return environment.get(PREFIX + "STAGE") != "local"
+
+
 @dataclass(frozen=True)
 class Settings:
     """One field a variable: `bucket` is `PIGEONHOLE_BUCKET`, and so on."""
@@ -35,7 +40,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read all variables. Raises SettingsMissing, which names each that is absent or unusable."""
+        """Read all variables. Raises SettingsMissing, which names all that are wrong."""
         values: dict[str, str | int] = {}
         wrong: list[str] = []
         for field in fields(cls):

@@ -14,16 +14,22 @@ import boto3
 from botocore.config import Config
 
 from chalicelib import names
+from chalicelib.api import Services
 from chalicelib.aws.endpoints import SageMakerEndpoints, SageMakerRuntime
 from chalicelib.aws.queues import Queues
 from chalicelib.aws.registry import SageMakerRegistry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Table
 from chalicelib.aws.training import SageMakerTraining
+from chalicelib.aws.transform import SageMakerTransform
+from chalicelib.batches.service import Batches
+from chalicelib.batches.writer import ResultsWriter
 from chalicelib.clock import utc_now
 from chalicelib.datasets.service import Datasets
 from chalicelib.dispatch import Dispatcher
 from chalicelib.log import logger
+from chalicelib.predict.choice import Choice
+from chalicelib.predict.service import Predictor
 from chalicelib.settings import Settings
 
 CONNECT_SECONDS = 3
@@ -80,11 +86,45 @@ def datasets() -> Datasets:
 
 
 @cache
+def choice() -> Choice:
+    return Choice(datasets(), settings().default_dataset)
+
+
+@cache
+def batches() -> Batches:
+    return Batches(
+        settings=settings(),
+        table=table(),
+        storage=storage(),
+        queues=queues(),
+        transform=SageMakerTransform(client("sagemaker")),
+        choice=choice(),
+        clock=utc_now,
+        logger=logger,
+    )
+
+
+@cache
+def results_writer() -> ResultsWriter:
+    return ResultsWriter(table(), storage(), queues(), utc_now, logger)
+
+
+@cache
+def services() -> Services:
+    runtime = SageMakerRuntime(client("sagemaker-runtime", INVOKE_SECONDS, attempts=1))
+    predictor = Predictor(settings().stage, choice(), runtime)
+    return Services(settings().stage, predictor, datasets(), batches())
+
+
+@cache
 def dispatcher() -> Dispatcher:
     return Dispatcher(
         stage=settings().stage,
-        reconcilers={names.Owner.DATASET: datasets().reconcile},
-        workers={"preflight": datasets().preflight},
+        reconcilers={
+            names.Owner.DATASET: datasets().reconcile,
+            names.Owner.BATCH: batches().reconcile,
+        },
+        workers={"preflight": datasets().preflight, "results": results_writer().write},
         storage=storage(),
         table=table(),
         queues=queues(),

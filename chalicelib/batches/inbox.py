@@ -1,7 +1,7 @@
 """What lies in a batch's folder, and the shards that name it.
 
 A shard is JSON Lines, an image a line, `{"key": "inbox/<batch>/a.png", "version_id": "…"}`, at most
-1,000 of them: SageMaker splits work between instances by object, and asks the container once an object.
+1,000 of them: SageMaker splits work between instances by object, and an object is one request.
 """
 
 from __future__ import annotations

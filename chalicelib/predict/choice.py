@@ -1,4 +1,4 @@
-"""Whose champion answers: the one asked for, else the setting, else the only one with a champion."""
+"""Whose champion answers: the dataset asked for, else the setting, else the only one."""
 
 from __future__ import annotations
 

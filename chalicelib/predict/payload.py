@@ -41,7 +41,8 @@ ACCEPTED = (*IMAGES, NPY, CSV, JSON, MULTIPART, *UNSPOKEN)
 
 WHAT_TO_SEND = (
     "Send one image (PNG, JPEG, WebP, GIF, BMP or TIFF) as application/octet-stream or under its "
-    "image type, pixel rows as text/csv, an array as application/x-npy, or JSON as application/json."
+    "image type, pixel rows as text/csv, an array as application/x-npy, or JSON as "
+    "application/json."
 )
 
 _CSV = re.compile(rb"[0-9eE.,;+\-\s\"]+")

@@ -38,8 +38,8 @@ class Predictor:
             ) from error
         except ResourceNotFound as error:
             raise Unavailable(
-                f"{champion.dataset} has a model, but its endpoint {endpoint} is not there: try again "
-                "in a few minutes. Where somebody deleted it, "
+                f"{champion.dataset} has a model, but its endpoint {endpoint} is not there: "
+                "try again in a few minutes. Where somebody deleted it, "
                 f"POST /datasets/{champion.dataset}/retrain makes it anew."
             ) from error
         except ModelNotReady as error:

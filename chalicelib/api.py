@@ -1,0 +1,111 @@
+"""The HTTP API's routes: parse, call one function, return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from chalice.app import Blueprint, Chalice
+
+from chalicelib import http
+from chalicelib.predict import payload
+from chalicelib.predict.choice import DatasetStatuses
+from chalicelib.predict.service import Predictor
+
+
+class Datasets(DatasetStatuses, Protocol):
+    """What the API needs of flow 1."""
+
+    def retrain(self, name: str) -> Mapping[str, Any]:
+        """Train the present version once more; the status. Raises DatasetNotFound, Conflict."""
+
+
+class Batches(Protocol):
+    """What the API needs of flow 3."""
+
+    def status(self, batch: str) -> Mapping[str, Any]:
+        """Raises NameRefused, BatchNotFound."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Who answers."""
+
+    stage: str
+    predictor: Predictor
+    datasets: Datasets
+    batches: Batches
+
+
+def install(app: Chalice, services: Callable[[], Services], *, key_required: bool) -> None:
+    """Register routes, middleware and binary types. `services` is called in requests alone."""
+    app.api.binary_types = list(http.BINARY_TYPES)
+    app.register_middleware(http.frame, "http")
+    app.register_blueprint(routes(services, key_required=key_required))
+
+
+def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint:
+    """All routes. `key_required` makes API Gateway ask for an API key."""
+    blueprint = Blueprint(__name__)
+
+    def route(path: str, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def register(view: Callable[..., Any]) -> Callable[..., Any]:
+            options = {
+                "methods": [method],
+                "api_key_required": key_required,
+                "content_types": list(payload.ACCEPTED),
+            }
+            registered: Callable[..., Any] = blueprint.route(path, **options)(
+                http.answers_errors(view)
+            )
+            return registered
+
+        return register
+
+    def ask(dataset: str | None) -> http.JsonResponse:
+        request = blueprint.current_request
+        content_type = request.headers.get("content-type", "")
+        said = services().predictor.predict(dataset, http.body_of(request), content_type)
+        return http.answer(said.body.decode())
+
+    @route("/", "GET")
+    def index() -> dict[str, Any]:
+        return {
+            "name": "pigeonhole",
+            "stage": services().stage,
+            "links": {
+                "predict": "POST /predict",
+                "predict_with": "POST /datasets/{name}/predict",
+                "datasets": "GET /datasets",
+                "dataset": "GET /datasets/{name}",
+                "retrain": "POST /datasets/{name}/retrain",
+                "batch": "GET /batches/{name}",
+            },
+        }
+
+    @route("/predict", "POST")
+    def predict() -> http.JsonResponse:
+        return ask(None)
+
+    @route("/datasets/{name}/predict", "POST")
+    def predict_with(name: str) -> http.JsonResponse:
+        return ask(name)
+
+    @route("/datasets", "GET")
+    def list_datasets() -> dict[str, Any]:
+        return {"datasets": list(services().datasets.statuses())}
+
+    @route("/datasets/{name}", "GET")
+    def describe_dataset(name: str) -> Mapping[str, Any]:
+        return services().datasets.status(name)
+
+    @route("/datasets/{name}/retrain", "POST")
+    def retrain(name: str) -> http.JsonResponse:
+        return http.answer(services().datasets.retrain(name), 202)
+
+    @route("/batches/{name}", "GET")
+    def describe_batch(name: str) -> Mapping[str, Any]:
+        return services().batches.status(name)
+
+    return blueprint
