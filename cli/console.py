@@ -51,6 +51,7 @@ class Waiting:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.text = ""
+        self.took: dict[str, float] = {}
         self._started = time.monotonic()
         self._status = console.status("") if console.is_terminal else None
 
@@ -60,18 +61,25 @@ class Waiting:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
         if self._status:
             self._status.stop()
 
     def say(self, text: str) -> None:
-        """What is waited for now."""
+        """What is waited for now; `took` keeps how many seconds each text stood."""
         if text != self.text:
+            self._end()
             self.text = text
             self._started = time.monotonic()
             self.console.print(text, style="bold")
         if self._status:
             seconds = time.monotonic() - self._started
             self._status.update(f"{seconds:3.0f} s")
+
+    def _end(self) -> None:
+        if self.text:
+            seconds = time.monotonic() - self._started
+            self.took[self.text] = self.took.get(self.text, 0.0) + seconds
 
     def line(self, text: str) -> None:
         """A line of somebody's output, shown above."""

@@ -6,6 +6,8 @@ import httpx
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from cli.cloud import CloudNotStarted, OtherCloud
+from cli.fashion_mnist import DatasetUnavailable
 from cli.stack.errors import StackError
 
 SEE_STATUS = "`pigeonhole status` says what runs."
@@ -13,7 +15,7 @@ SEE_STATUS = "`pigeonhole status` says what runs."
 
 def explain(error: BaseException) -> str | None:  # noqa: PLR0911 - one line a kind of error
     """The sentence; None for an error that nobody foresaw, which is a bug of ours."""
-    if isinstance(error, StackError):
+    if isinstance(error, StackError | CloudNotStarted | OtherCloud | DatasetUnavailable):
         return str(error)
     if isinstance(error, ClientError):
         detail = error.response.get("Error", {})

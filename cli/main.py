@@ -34,8 +34,14 @@ Dataset = Annotated[str | None, typer.Option(help="Whose model is asked.")]
 def up(
     home: Home = None,
     port: Annotated[
-        int, typer.Option(help="First of the two ports that it listens on.", min=1, max=65534)
-    ] = 4566,
+        int | None,
+        typer.Option(
+            help="First of the two ports that it listens on.",
+            min=1,
+            max=65534,
+            show_default="4566, or the port that it runs on already",
+        ),
+    ] = None,
     foreground: Annotated[bool, typer.Option(help="Stay, and stop it all on Ctrl-C.")] = False,
 ) -> None:
     """Start the local cloud and deploy to it."""
@@ -133,11 +139,17 @@ def deploy(stage: AwsStage = "dev") -> None:
 
 
 @app.command()
-def destroy(stage: AwsStage = "dev", yes: Annotated[bool, typer.Option()] = False) -> None:
-    """Remove what was deployed to your AWS account, its data too."""
+def destroy(
+    stage: AwsStage = "dev",
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the bucket and all that is in it, too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what was deployed to your AWS account; the data only with --delete-data."""
     from cli.commands import deploy as command
 
-    _run(lambda: command.destroy(stage, yes))
+    _run(lambda: command.destroy(stage, delete_data=delete_data, yes=yes))
 
 
 def _run(command: Callable[[], int]) -> NoReturn:

@@ -9,7 +9,6 @@ it is the local cloud in `.local`.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import socket
 from collections.abc import Mapping
@@ -24,9 +23,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.errors import CliError, NotRunning
+from localcloud.home import Home
 
 DEFAULT_HOME = Path(".local")
-_ASSIGNMENT = re.compile(r"^(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,34 @@ class Target:
         """A boto3 client of this cloud; a local one takes nothing from the user's AWS settings."""
         if not self.local:
             return boto3.client(service)
-        return _local_session(self.env).client(
-            service,
-            endpoint_url=endpoint_url(self.env, service),
-            config=_local_config(),
+        return LocalSession(self.env).client(service)
+
+
+class LocalSession(boto3.Session):
+    """A boto3 session on the local cloud that `env` describes.
+
+    Its clients take nothing from the user's own AWS settings, profiles or proxies. `env` has the
+    AWS_* variables of a local cloud's env file.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+        core.set_credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+        super().__init__(botocore_session=core, region_name=env["AWS_DEFAULT_REGION"])
+        self._env = env
+
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """As boto3's, with the local cloud's address."""
+        local = Config(proxies={}, s3={"addressing_style": "path"}, max_pool_connections=32)
+        config = kwargs.pop("config", None)
+        return super().client(
+            service_name,
+            *args,
+            **{
+                "endpoint_url": endpoint_url(self._env, service_name),
+                "config": local.merge(config) if config else local,
+                **kwargs,
+            },
         )
 
 
@@ -67,17 +90,6 @@ def endpoint_url(env: Mapping[str, str], service: str) -> str:
     """Where `service` listens, as botocore reads these variables."""
     own = "AWS_ENDPOINT_URL_" + service.upper().replace("-", "_")
     return env.get(own) or env["AWS_ENDPOINT_URL"]
-
-
-def read_env(path: Path) -> dict[str, str]:
-    """The variables of an env file (`export NAME=value` lines, values quoted as a shell does)."""
-    found = {}
-    for line in path.read_text().splitlines():
-        match = _ASSIGNMENT.match(line.strip())
-        if match:
-            words = shlex.split(match.group(2))
-            found[match.group(1)] = words[0] if words else ""
-    return found
 
 
 def find_target(home: Path | None = None, stage: str | None = None) -> Target:
@@ -93,12 +105,11 @@ def find_target(home: Path | None = None, stage: str | None = None) -> Target:
     if home is None and _is_whole(os.environ):
         return _local_target(dict(os.environ), None)
     folder = home or DEFAULT_HOME
-    env_file = folder / "env"
-    if not env_file.exists():
+    env = Home.at(folder).read_env()
+    if not env:
         raise NotRunning(f"No local cloud in {folder}. Start one: {up_command(home)}")
-    env = read_env(env_file)
     if not _is_whole(env):
-        raise NotRunning(f"{env_file} is not complete. Start the cloud anew: {up_command(home)}")
+        raise NotRunning(f"{folder}/env is not complete. Start the cloud: {up_command(home)}")
     return _local_target(env, folder)
 
 
@@ -158,15 +169,3 @@ def _aws_target(stage: str) -> Target:
             f"Deploy it again: pigeonhole deploy --stage {stage}"
         ) from error
     return Target(stage, bucket, api, api_key_id=outputs.get("ApiKeyId"))
-
-
-def _local_session(env: Mapping[str, str]) -> Any:
-    core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
-    core.set_credentials(
-        env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN")
-    )
-    return boto3.Session(botocore_session=core, region_name=env["AWS_DEFAULT_REGION"])
-
-
-def _local_config() -> Any:
-    return Config(proxies={}, s3={"addressing_style": "path"}, max_pool_connections=32)

@@ -32,12 +32,12 @@ def drop(files: Sequence[Path], dataset: str | None, home: Path | None, stage: s
     target = find_target(home, stage)
     console = make_console()
     with interruptible(console, left_behind(name, target)):
-        status = upload_and_follow(files, name, target, console)
+        status = upload_and_follow(files, name, target, console=console, waiting=Waiting(console))
     return print_outcome(status, target, console)
 
 
 def upload_and_follow(
-    files: Sequence[Path], name: str, target: Target, console: Console
+    files: Sequence[Path], name: str, target: Target, *, console: Console, waiting: Waiting
 ) -> DatasetStatus:
     """The settled status of the dataset that the files were dropped into."""
     s3 = target.client("s3")
@@ -45,7 +45,7 @@ def upload_and_follow(
     pairs = [(path, prefix + path.name) for path in files]
     upload(s3, target.bucket, pairs, console, f"Uploading to s3://{target.bucket}/{prefix}")
     ready = mark_ready(s3, target.bucket, prefix)
-    with Waiting(console) as waiting:
+    with waiting:
         return follow_dataset(
             Api.of(target),
             target.client("logs"),

@@ -1,0 +1,149 @@
+"""The command line: exit statuses, sentences instead of tracebacks, what an outcome prints."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cli.api import DatasetStatus
+from cli.commands.classify import print_rejected
+from cli.commands.drop import print_outcome, print_problems
+from cli.target import Target
+
+REPO = Path(__file__).parents[3]
+
+
+def pigeonhole(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command where no cloud is."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PIGEONHOLE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**clean, "PYTHONPATH": str(REPO)},
+    )
+
+
+@pytest.mark.parametrize("command", ["drop", "predict", "classify"])
+def test_without_a_cloud_a_sentence_says_what_to_do(command: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label,1\n")
+    argument = "." if command == "classify" else "a.csv"
+    done = pigeonhole(command, argument, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "No local cloud in .local. Start one: pigeonhole up"
+
+
+def test_status_works_where_nothing_runs(tmp_path: Path) -> None:
+    done = pigeonhole("status", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "pigeonhole up" in done.stdout
+
+
+def test_down_works_where_nothing_runs(tmp_path: Path) -> None:
+    done = pigeonhole("down", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No local cloud runs" in done.stdout
+
+
+def test_unusable_files_are_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    done = pigeonhole("drop", "a.png", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("a.png is no CSV.")
+    assert pigeonhole("drop", "missing.csv", cwd=tmp_path).returncode == 2
+
+
+def test_help_does_not_load_what_it_does_not_need(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom cli.main import app\ntry:\n    app(['--help'])\nexcept SystemExit: pass\n"
+        "print('boto3' in sys.modules, 'httpx' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO
+    )
+    assert done.stdout.splitlines()[-1] == "False False"
+    for command in ("up", "down", "status", "drop", "predict", "classify", "deploy", "destroy"):
+        assert f" {command} " in done.stdout
+
+
+class Objects:
+    """An S3 that holds one object."""
+
+    def __init__(self, key: str, body: bytes) -> None:
+        self._key = key
+        self._body = body
+
+    def get_object(self, **request: str) -> dict[str, Any]:
+        assert request == {"Bucket": "bucket", "Key": self._key}
+        return {"Body": io.BytesIO(self._body)}
+
+
+def screen() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=200, markup=False, highlight=False), out
+
+
+def test_problems_name_file_line_and_reason() -> None:
+    key = "reports/letters/preflight/abc/report.json"
+    problems = [
+        {"file": "datasets/letters/a.csv", "line": 7, "reason": "12 values; the first row has 785"},
+        {"file": "datasets/letters/b.csv", "line": None, "reason": "the file is empty"},
+    ]
+    console, out = screen()
+    report = json.dumps({"problems": problems}).encode()
+    print_problems(Objects(key, report), f"s3://bucket/{key}", console)
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        "datasets/letters/a.csv:7: 12 values; the first row has 785",
+        "datasets/letters/b.csv: the file is empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "words"),
+    [
+        ("Live", 0, "letters is live"),
+        ("AlreadyTrained", 0, "trained already"),
+        ("Failed", 1, "Failed: the process died"),
+        ("Rejected", 1, "Rejected: the process died"),
+        ("PendingApproval", 1, "PendingApproval: the process died"),
+    ],
+)
+def test_exit_status_says_whether_the_data_is_live(outcome: str, code: int, words: str) -> None:
+    status = DatasetStatus.parse(
+        {
+            "dataset": "letters",
+            "phase": outcome,
+            "message": "the process died",
+            "settled": True,
+            "outcome": outcome,
+            "champion": {
+                "version": "0" * 64,
+                "training_job": "pigeonhole-local-letters-000000000000-1",
+                "accuracy": 0.8765,
+                "since": "2026-03-04T05:06:07Z",
+            },
+        }
+    )
+    console, out = screen()
+    target = Target("local", "bucket", "http://api.test")
+    assert print_outcome(status, target, console) == code
+    assert words in out.getvalue()
+    assert "87.6%" in out.getvalue() or "87.7%" in out.getvalue()
+
+
+def test_rejected_files_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.csv"
+    rejected.write_text("file,error,message\nnotes.txt,not_an_image,No image format begins so.\n")
+    console, out = screen()
+    print_rejected(rejected, console)
+    assert "notes.txt: No image format begins so." in out.getvalue()

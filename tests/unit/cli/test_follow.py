@@ -1,0 +1,157 @@
+"""Following a drop: its phases, its log, its end, and nobody else's."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from cli.api import Api, ApiError
+from cli.console import Waiting
+from cli.follow import follow_batch, follow_dataset
+from cli.training_log import TrainingLog
+
+JOB = "pigeonhole-local-letters-0123456789ab-1"
+
+
+class NoStream(Exception):
+    """The log group does not exist."""
+
+
+class Logs:
+    """CloudWatch Logs with one stream, of which each look shows `growth` more lines."""
+
+    class exceptions:  # boto3 spells it so
+        ResourceNotFoundException = NoStream
+
+    def __init__(self, lines: Sequence[str], growth: int = 2) -> None:
+        self._lines = list(lines)
+        self._growth = growth
+        self._written = 0
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        assert request["logStreamNamePrefix"] == f"{JOB}/"
+        if not self._written:
+            self._written = self._growth
+            raise NoStream
+        return {"logStreams": [{"logStreamName": f"{JOB}/algo-1-1"}]}
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        start = int(request.get("nextToken", "f/0").removeprefix("f/"))
+        events = [{"message": line} for line in self._lines[start : self._written]]
+        if not events:
+            self._written += self._growth
+        return {"events": events, "nextForwardToken": f"f/{start + len(events)}"}
+
+
+def dataset(phase: str, **fields: Any) -> dict[str, Any]:
+    status = {
+        "dataset": "letters",
+        "phase": phase,
+        "message": "",
+        "version": None,
+        "attempt": 1,
+        "training_job": None,
+        "ready": "mine",
+        "settled": False,
+        "outcome": None,
+        "report": None,
+        "champion": None,
+        "endpoint": None,
+        "updated": "2026-03-04T05:06:07Z",
+    }
+    return {**status, **fields}
+
+
+def api(answers: Sequence[httpx.Response | dict[str, Any]]) -> Api:
+    """An API that gives these answers, one a call."""
+    left = list(answers)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        given = left.pop(0)
+        return given if isinstance(given, httpx.Response) else httpx.Response(200, json=given)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://api.test")
+    return Api(client)
+
+
+def refusal(status: int) -> httpx.Response:
+    return httpx.Response(status, json={"error": "code", "message": "what to do"})
+
+
+def screen() -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=200), out
+
+
+def follow(answers: Sequence[httpx.Response | dict[str, Any]], logs: Logs) -> tuple[Any, str]:
+    console, out = screen()
+    with Waiting(console) as waiting:
+        status = follow_dataset(
+            api(answers), logs, "letters", ready="mine", waiting=waiting, sleep=lambda: None
+        )
+    return status, out.getvalue()
+
+
+def test_phases_and_every_log_line_are_shown_in_order() -> None:
+    lines = [f"epoch={n}; train_loss=0.{n};" for n in range(1, 6)] + ["heldout_accuracy=0.9;"]
+    training = dataset("Training", training_job=JOB)
+    live = dataset("Live", training_job=JOB, settled=True, outcome="Live")
+    answers = [dataset("Checking"), *[training] * 4, dataset("Judging", training_job=JOB), live]
+    status, shown = follow(answers, Logs(lines))
+    assert status.outcome == "Live"
+    assert [line.strip() for line in shown.splitlines() if "=" in line] == lines
+    phases = ["taken up", "Checking", f"({JOB})", "Judging"]
+    assert [shown.index(phase) for phase in phases] == sorted(map(shown.index, phases))
+
+
+def test_lines_that_came_last_are_shown_though_the_phase_has_moved_on() -> None:
+    training = dataset("Training", training_job=JOB)
+    live = dataset("Live", training_job=JOB, settled=True, outcome="Live")
+    _, shown = follow([training, live], Logs(["first", "last"], growth=9))
+    assert "last" in shown
+
+
+def test_an_earlier_drops_end_is_not_taken_for_ours() -> None:
+    earlier = dataset("Live", ready="earlier", settled=True, outcome="Live")
+    mine = dataset("Refused", settled=True, outcome="Refused")
+    status, _ = follow([refusal(404), earlier, earlier, mine], Logs([]))
+    assert status.outcome == "Refused"
+
+
+def test_a_moment_without_an_answer_is_waited_through() -> None:
+    live = dataset("Live", settled=True, outcome="AlreadyTrained")
+    status, _ = follow([refusal(502), refusal(503), live], Logs([]))
+    assert status.outcome == "AlreadyTrained"
+
+
+def test_an_api_that_stays_broken_ends_the_wait() -> None:
+    with pytest.raises(ApiError, match="502"):
+        follow([refusal(502)] * 10, Logs([]))
+
+
+def test_batch_is_followed_to_its_end() -> None:
+    def batch(phase: str, ready: str = "mine", **fields: Any) -> dict[str, Any]:
+        status = {"batch": "b", "phase": phase, "message": "", "run": "r", "ready": ready}
+        return {**status, "settled": phase == "Done", "dataset": "letters", **fields}
+
+    counts = {"files": 3, "classified": 2, "rejected": 1}
+    done = batch("Done", results="s3://b/results/b/r/", counts=counts)
+    answers = [refusal(404), batch("Done", "earlier"), batch("Classifying"), done]
+    console, out = screen()
+    with Waiting(console) as waiting:
+        status = follow_batch(api(answers), "b", ready="mine", waiting=waiting, sleep=lambda: None)
+    assert status.counts is not None
+    assert (status.counts.classified, status.results) == (2, "s3://b/results/b/r/")
+    assert "Classifying" in out.getvalue()
+
+
+def test_a_job_that_has_not_logged_yet_has_no_lines() -> None:
+    log = TrainingLog(Logs(["one"]), JOB)
+    assert list(log.new_lines()) == []
+    assert list(log.new_lines()) == ["one"]
+    assert list(log.new_lines()) == []
