@@ -115,6 +115,14 @@ class EventBus:
             ).fetchone()
         return int(number)
 
+    def retrying(self) -> int:
+        """How many deliveries failed and are tried again."""
+        with self._lock:
+            (number,) = self._db.execute(
+                "select count(*) from deliveries where attempts > 0"
+            ).fetchone()
+        return int(number)
+
     def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.clear()

@@ -199,7 +199,10 @@ class PortInUse(Exception):
 
 
 class Lock:
-    """The home's lock, held until `release` or the end of the process, however it ends."""
+    """The home's lock, held until `release` or the end of the process, however it ends.
+
+    `left_over`: the cloud before was killed; what it started may still be ending.
+    """
 
     def __init__(self, home: Home, running: Running) -> None:
         """Take the lock. Raises HomeInUse."""
@@ -209,6 +212,7 @@ class Lock:
             self._file.close()
             raise HomeInUse(home, home.running())
         home.mark_stopped()
+        self.left_over = os.fstat(self._file.fileno()).st_size > 0
         self._file.truncate(0)
         self._file.write(json.dumps(asdict(running)) + "\n")
         self._file.flush()

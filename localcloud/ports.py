@@ -1,6 +1,7 @@
 """What the SageMaker of the local cloud needs from the rest of it, as protocols.
 
-The real ones stand in `localcloud.access`, `localcloud.events` and `localcloud.logs`; tests hand in their own.
+The real ones stand in `localcloud.access`, `localcloud.events` and `localcloud.logs`; tests hand in
+their own.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ class Access(Protocol):
     """IAM and STS, as far as SageMaker asks them."""
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
-        """Who signed the request with these (lower-case) headers. Raises AccessDenied for unknown keys."""
+        """Who signed the request with these (lower-case) headers.
+
+        Raises AccessDenied for unknown keys.
+        """
 
     def check(
         self,
@@ -47,10 +51,10 @@ class Access(Protocol):
         resource: str,
         context: Mapping[str, str] | None = None,
     ) -> None:
-        """Return if `caller` may do `action` (say `sagemaker:CreateModel`) on the ARN; else AccessDenied."""
+        """Return if `caller` may do `action` (`sagemaker:CreateModel`) on the ARN; else AccessDenied."""
 
     def credentials(self, role_arn: str, session_name: str) -> Credentials:
-        """Credentials of a job's execution role. Raises AccessDenied when the role cannot be assumed."""
+        """Credentials of a job's execution role. Raises AccessDenied when it cannot be assumed."""
 
 
 class Events(Protocol):

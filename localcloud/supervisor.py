@@ -22,7 +22,17 @@ from starlette.applications import Starlette
 from localcloud.access import IamAccess
 from localcloud.clients import clients
 from localcloud.events import EventBus
-from localcloud.home import ACCOUNT, Home, Lock, Ports, Running, listen, venv_python, venvs_folder
+from localcloud.home import (
+    ACCOUNT,
+    Home,
+    Lock,
+    PortInUse,
+    Ports,
+    Running,
+    listen,
+    venv_python,
+    venvs_folder,
+)
 from localcloud.images import Images
 from localcloud.logs import CloudWatchLogs
 from localcloud.ministack import launch
@@ -32,6 +42,7 @@ from localcloud.sagemaker.app import build_app
 _log = logging.getLogger(__name__)
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
+_LONGEST_LEFT_OVER = 15.0  # seconds for processes of a killed cloud to end by themselves
 _LONGEST_RECOVERY = 60.0  # seconds for SageMaker to take up what an earlier run left
 
 
@@ -56,8 +67,9 @@ def run(
 
     closers: list[Callable[[], None]] = [lock.release, home.mark_stopped]
     try:
-        listen(ports.gateway, "MiniStack", ports.gateway).close()
-        bound = listen(ports.sagemaker, "SageMaker", ports.gateway)
+        patience = _LONGEST_LEFT_OVER if lock.left_over else 0.0
+        _bind(ports.gateway, "MiniStack", ports, patience).close()
+        bound = _bind(ports.sagemaker, "SageMaker", ports, patience)
         closers.append(bound.close)
         token = secrets.token_urlsafe(32)
         ministack = MiniStack(
@@ -107,6 +119,18 @@ def run(
     if failures:
         raise CloudFailed(failures[0])
     _log.info("stopped")
+
+
+def _bind(port: int, use: str, ports: Ports, patience: float) -> socket.socket:
+    """Bind a port, waiting `patience` seconds for it to become free. Raises PortInUse."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return listen(port, use, ports.gateway)
+        except PortInUse:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
 
 
 class Server:

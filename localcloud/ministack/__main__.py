@@ -7,6 +7,7 @@ answers our SageMaker's questions to IAM.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -84,6 +85,9 @@ def main() -> None:
     token = os.environ.pop("PIGEONHOLE_BRIDGE_TOKEN")
     every = float(os.environ.pop("PIGEONHOLE_SAVE_SECONDS", "2"))
     os.environ.pop("PYTHONPATH", None)
+    # One that a killed cloud left may still be saving: its state is read when it has ended.
+    alone = open(os.path.join(os.environ["STATE_DIR"], ".lock"), "w")  # noqa: SIM115
+    fcntl.flock(alone, fcntl.LOCK_EX)
 
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
