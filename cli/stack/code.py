@@ -1,4 +1,7 @@
-"""The training code as SageMaker's script mode wants it: `sourcedir.tar.gz`, the files of training_job/ at its root."""
+"""The training code as SageMaker's script mode wants it: `sourcedir.tar.gz`.
+
+The files of training_job/ stand at its root.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 StackError
 ├── PackageFailed     Chalice could not package, or the package is not pure Python
-├── DeployFailed      CloudFormation refused the stack; the message holds its reasons
-└── DestroyRefused    something is still there that must not be deleted unasked
+└── DeployFailed      CloudFormation refused the stack; the message holds its reasons
 """
 
 from __future__ import annotations
@@ -18,8 +17,4 @@ class PackageFailed(StackError):
 
 
 class DeployFailed(StackError):
-    pass
-
-
-class DestroyRefused(StackError):
     pass

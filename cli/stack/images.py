@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# AWS publishes its deep learning containers from an account a region; this is the one of most regions.
+# AWS publishes its deep learning containers from one account in most regions.
 _USUAL_ACCOUNT = "763104351884"
 _OTHER_ACCOUNTS = {
     "af-south-1": "626614931356",
@@ -18,7 +18,7 @@ _TENSORFLOW = "2.21.0-{processor}-py312-sagemaker"
 
 
 def training_image_parameters(region: str, instance_type: str) -> dict[str, str]:
-    """`TrainingImageAccount` and `TrainingImageTag` for a region and a training instance type (`ml.…`)."""
+    """`TrainingImageAccount` and `TrainingImageTag` for a region and an instance type (`ml.…`)."""
     family = instance_type.removeprefix("ml.").split(".")[0]
     processor = "gpu" if family.startswith(("g", "p")) else "cpu"
     return {

@@ -1,8 +1,9 @@
 """`chalice package`, made reproducible and strict.
 
-Chalice exits 0 when a dependency could not be installed, ships whatever lies in the source tree, writes YAML with
-anchors and a zip with this minute's dates. Here the sources are copied first, the output is read, native libraries
-are refused, and the same sources give the same bytes. The result is kept in
+Chalice exits 0 when a dependency could not be installed, ships whatever lies in the source tree,
+writes YAML with anchors and a zip with this minute's dates. Here the sources are copied first, the
+output is read, native libraries are refused, and the same sources give the same bytes. The result
+is kept in
 
     <build>/<stage>-<fingerprint>/template.json, deployment.zip
 
@@ -33,7 +34,7 @@ from cli.stack.template import ZIP_NAME, completed
 
 NATIVE = (".so", ".pyd", ".dylib", ".dll")
 MAX_ZIP_BYTES = 24_000_000
-"""Measured 17.7 MB (botocore's service models are nearly all of it); Lambda takes 250 MB unpacked."""
+"""Measured 17.7 MB, nearly all of it botocore's service models; Lambda takes 250 MB unpacked."""
 
 _TEMPLATE = "template.json"
 _SOURCES = ("app.py", "requirements.txt", ".chalice/config.json", ".chalice/resources.yaml")
@@ -43,7 +44,7 @@ _RUN_CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True)
 class Package:
-    """A packaged stage: `template` still names the zip by its file name; `fingerprint` is of the sources."""
+    """A packaged stage: `template` names the zip by its file name, `fingerprint` its sources."""
 
     stage: str
     fingerprint: str
@@ -58,7 +59,7 @@ class Package:
 
 
 def package(repo: Path, stage: str, build: Path, progress: Progress = silent) -> Package:
-    """The package of `repo` for a stage of .chalice/config.json, from `build` when it is there already.
+    """The package of `repo` for a stage of .chalice/config.json; from `build` when it is there.
 
     Needs pip's index when a source has changed, and nothing else. Raises PackageFailed.
     """
@@ -76,7 +77,7 @@ def package(repo: Path, stage: str, build: Path, progress: Progress = silent) ->
 
 
 def stage_settings(repo: Path, stage: str) -> dict[str, str]:
-    """The constants among the stage's environment variables. Raises PackageFailed for an unknown stage."""
+    """The constants among the stage's variables. Raises PackageFailed for an unknown stage."""
     stages = json.loads((repo / ".chalice" / "config.json").read_text())["stages"]
     if stage not in stages:
         known = ", ".join(stages)
@@ -126,7 +127,7 @@ def _chalice(source: Path, stage: str, out: Path) -> str:
 
 
 def _repack(chalices: Path, ours: Path) -> None:
-    """The same zip in name order and without dates. Raises PackageFailed for native code or too many bytes."""
+    """The same zip in name order and without dates. Raises PackageFailed for native code."""
     with (
         zipfile.ZipFile(chalices) as old,
         zipfile.ZipFile(ours, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as new,

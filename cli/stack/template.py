@@ -1,4 +1,4 @@
-"""What is done to Chalice's template before CloudFormation gets it. Pure functions on plain JSON values."""
+"""What is done to Chalice's template before CloudFormation gets it: pure functions on JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 ZIP_NAME = "deployment.zip"
+_BINARY = "x-amazon-apigateway-binary-media-types"
 _METHODS = {"get", "put", "post", "delete", "patch", "head", "x-amazon-apigateway-any-method"}
 _VARIABLE = re.compile(r"\$\{[A-Za-z]")
 
@@ -13,9 +14,11 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z]")
 def completed(template: dict[str, Any], stage: str) -> dict[str, Any]:
     """The template, ready but for where the zip lies; what it is given stays as it is.
 
-    - `${…}` in the roles' policies becomes `Fn::Sub`: Chalice's policy files are static JSON, ours name the
-      stack's own resources.
+    - `${…}` in the roles' policies becomes `Fn::Sub`: Chalice's policy files are static JSON, ours
+      name the stack's own resources.
     - API keys are asked for outside the local cloud (the condition OnAws of resources.yaml).
+    - For the local cloud the types that the API takes as bytes stand beside its definition too:
+      MiniStack does not import them from there.
     - The parameter Stage is the stage whose settings were packaged.
     """
     resources = {
@@ -24,6 +27,8 @@ def completed(template: dict[str, Any], stage: str) -> dict[str, Any]:
     }
     if "RestAPI" in resources:
         resources["RestAPI"] = _with_api_keys(resources["RestAPI"])
+        if stage == "local":
+            resources["RestAPI"] = _with_binary_types(resources["RestAPI"])
     parameters = dict(template["Parameters"])
     parameters["Stage"] = {**parameters["Stage"], "Default": stage}
     return {**template, "Parameters": parameters, "Resources": resources}
@@ -41,7 +46,7 @@ def located(template: dict[str, Any], bucket: str, key: str) -> dict[str, Any]:
 
 
 def environment(template: dict[str, Any], function: str) -> dict[str, Any]:
-    """All variables that a function (by logical id) gets: the globals and its own. Values may be intrinsics."""
+    """All variables of a function (by logical id), globals included; values may be intrinsics."""
     shared = template.get("Globals", {}).get("Function", {}).get("Environment", {})
     own = template["Resources"][function]["Properties"].get("Environment", {})
     return {**shared.get("Variables", {}), **own.get("Variables", {})}
@@ -81,3 +86,8 @@ def _with_api_keys(api: dict[str, Any]) -> dict[str, Any]:
     }
     definition = {**body, "paths": paths, "securityDefinitions": schemes}
     return {**api, "Properties": {**api["Properties"], "DefinitionBody": definition}}
+
+
+def _with_binary_types(api: dict[str, Any]) -> dict[str, Any]:
+    types = sorted(api["Properties"]["DefinitionBody"].get(_BINARY, ()))
+    return {**api, "Properties": {**api["Properties"], "BinaryMediaTypes": types}}
