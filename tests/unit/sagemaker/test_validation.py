@@ -16,6 +16,7 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000:model/m"
 def check(operation: str, request: object) -> None:
     model = operation_model(operation)
     assert model is not None
+    assert model.input_shape is not None
     validate(request, model.input_shape)
 
 
