@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from cli.stack.buckets import Buckets
 from cli.stack.deploy import find_place, open_stack
+from cli.stack.errors import DestroyRefused
 from cli.stack.progress import Progress, silent
 
 
@@ -33,6 +34,16 @@ def destroy(
         buckets.remove(where.bucket)
     else:
         progress(f"bucket {where.bucket} stays, with all that is in it")
+
+
+def check_unused(session: boto3.Session, stage: str) -> None:
+    """Raise DestroyRefused while endpoints of the stage serve: for callers that ask a person first."""
+    where = find_place(session, stage)
+    client = session.client("sagemaker")
+    endpoints = _listed(client, "list_endpoints", "Endpoints", f"{where.stack}-")
+    names = [entry["EndpointName"] for entry in endpoints]
+    if names:
+        raise DestroyRefused(f"these endpoints of stage {stage} serve: {', '.join(names)}")
 
 
 def remove_sagemaker(client: Any, prefix: str, progress: Progress = silent) -> None:

@@ -2,7 +2,8 @@
 
 StackError
 ├── PackageFailed     Chalice could not package, or the package is not pure Python
-└── DeployFailed      CloudFormation refused the stack; the message holds its reasons
+├── DeployFailed      CloudFormation refused the stack; the message holds its reasons
+└── DestroyRefused    something still serves; the caller asks a person first
 """
 
 from __future__ import annotations
@@ -17,4 +18,8 @@ class PackageFailed(StackError):
 
 
 class DeployFailed(StackError):
+    pass
+
+
+class DestroyRefused(StackError):
     pass
