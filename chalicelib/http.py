@@ -112,7 +112,7 @@ def frame(request: Request | None, get_response: Callable[[Any], Response]) -> R
 
 
 def body_of(request: Request) -> bytes:
-    """The request's body as the caller sent it. Raises BodyRefused when it was spoilt on its way."""
+    """The request's body as the caller sent it. Raises BodyRefused when spoilt on its way."""
     try:
         raw = request.raw_body
     except ValueError as error:

@@ -199,6 +199,9 @@ class Batches:
         nothing_at_all = not revision and not inbox.images  # came and went before anybody looked
         if not told and (nothing_new or nothing_at_all):
             return False
+        if not told and not inbox.images and state.results:
+            kept = "The folder was emptied; its last results stay."
+            return self._put(replace(state, phase=Phase.DONE, message=kept), revision)
         if not told:
             wait = self._quiet_in(inbox, state.batch)
             if wait > 0:

@@ -1,0 +1,50 @@
+"""Datasets and the SageMaker runtime, in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.aws.endpoints import Answer
+from chalicelib.errors import DatasetNotFound
+
+ANSWER = b'{"label": "Bag", "probability": 0.98, "model_version": "0123456789ab-1"}'
+
+
+class MemoryDatasets:
+    """`champions` by dataset: a training job, or None while there is no model."""
+
+    def __init__(self, **champions: str | None) -> None:
+        self.champions = champions
+        self.retrained: list[str] = []
+
+    def status(self, name: str) -> dict[str, Any]:
+        if name not in self.champions:
+            raise DatasetNotFound(f"There is no dataset called {name}.")
+        job = self.champions[name]
+        return {
+            "dataset": name,
+            "phase": "Live" if job else "Training",
+            "message": "serving" if job else "Epoch 3 of 8.",
+            "champion": None if job is None else {"training_job": job, "version": "a" * 64},
+        }
+
+    def statuses(self) -> list[dict[str, Any]]:
+        return [self.status(name) for name in sorted(self.champions)]
+
+    def retrain(self, name: str) -> dict[str, Any]:
+        self.retrained.append(name)
+        return self.status(name)
+
+
+class MemoryRuntime:
+    """Answers what it was made with, or raises it; `asked` is what it was called with."""
+
+    def __init__(self, answer: bytes | Exception = ANSWER) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, bytes, str, str]] = []
+
+    def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
+        self.asked.append((endpoint, body, content_type, accept))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Answer(self.answer, "application/json")
