@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 
 from serving.errors import ArtifactError, SettingsError
 from serving.invocations import Invocations
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    # Pillow remarks on odd TIFFs; the caller gets an answer or an error, the log nothing.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         settings = read(os.environ)
         model = Model(settings.model_dir, settings.workers)

@@ -149,7 +149,7 @@ def place(
     """The figure, or the whole picture when there is none, scaled into the frame and centred."""
     height, width = levels.shape[:2]
     box, share = (0, 0, width, height), 1.0
-    if found.box is not None and abs(_share(found.box, width, height) - fill) > LOOSE:
+    if found.box is not None and abs(_share(found.box, width, height, signature) - fill) > LOOSE:
         box, share = found.box, fill
     across, down = box[2] - box[0], box[3] - box[1]
     scale = share * min(signature.width / across, signature.height / down)
@@ -168,9 +168,11 @@ def place(
     return canvas
 
 
-def _share(box: tuple[int, int, int, int], width: int, height: int) -> float:
-    """How much of the picture the box takes, along the longer side of the box."""
-    return max((box[2] - box[0]) / width, (box[3] - box[1]) / height)
+def _share(box: tuple[int, int, int, int], width: int, height: int, signature: Signature) -> float:
+    """How much of the model's frame the box takes, along its longer side, if the whole picture of
+    `width` x `height` is fitted in."""
+    scale = min(signature.width / width, signature.height / height)
+    return scale * max((box[2] - box[0]) / signature.width, (box[3] - box[1]) / signature.height)
 
 
 def _middle(image: Image.Image, signature: Signature) -> NDArray[np.uint8]:
@@ -184,7 +186,7 @@ def _middle(image: Image.Image, signature: Signature) -> NDArray[np.uint8]:
     return np.asarray(cut).reshape(signature.shape)
 
 
-def typical_fill(pictures: Iterable[NDArray[np.uint8]]) -> float:
+def typical_fill(pictures: Iterable[NDArray[np.uint8]], signature: Signature) -> float:
     """The share of the frame that the figures of the model's own `pictures` (H, W, C) take.
 
     1.0 when there are none or their ground is not plain.
@@ -193,5 +195,5 @@ def typical_fill(pictures: Iterable[NDArray[np.uint8]]) -> float:
     for picture in pictures:
         box = survey(picture.astype(np.float32)).box
         if box is not None:
-            shares.append(_share(box, picture.shape[1], picture.shape[0]))
+            shares.append(_share(box, signature.width, signature.height, signature))
     return float(np.median(shares)) if shares else 1.0

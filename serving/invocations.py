@@ -89,7 +89,7 @@ class Invocations:
         pictures = (images.decode(png) for png in self._model.golden)
         signature = self._model.signature
         own = (framing.untouched(picture, signature) for picture in pictures)
-        return framing.typical_fill(picture for picture in own if picture is not None)
+        return framing.typical_fill([picture for picture in own if picture is not None], signature)
 
     def _keys(self) -> Classifier:
         with self._lock:
