@@ -12,6 +12,7 @@ from rich.console import Console
 from cli import cloud
 from cli.console import interruptible, make_console
 from cli.stack.deploy import LOCAL, Deployed, deploy
+from cli.stack.errors import StackError
 from cli.target import DEFAULT_HOME, LocalSession, up_command
 from localcloud.home import Home, endpoint_env
 
@@ -25,9 +26,14 @@ def up(home: Path | None, port: int | None, foreground: bool) -> int:
     console = make_console()
     place = Home.at(home or DEFAULT_HOME)
     if not foreground:
-        left = f"The local cloud may run on; `{_command('down', home)}` stops it."
-        with interruptible(console, left):
-            print_next_steps(start_and_deploy(place, port, BUILD, console), home, console)
+        left = f"`{_command('down', home)}` stops it."
+        with interruptible(console, f"The local cloud may run on; {left}"):
+            try:
+                deployed = start_and_deploy(place, port, BUILD, console)
+            except StackError:
+                console.print(f"The cloud itself runs; nothing is deployed to it. {left}")
+                raise
+            print_next_steps(deployed, home, console)
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
