@@ -51,7 +51,10 @@ class Access(Protocol):
         resource: str,
         context: Mapping[str, str] | None = None,
     ) -> None:
-        """Return if `caller` may do `action` (`sagemaker:CreateModel`) on the ARN; else AccessDenied."""
+        """Return if `caller` may do `action` (`sagemaker:CreateModel`) on the ARN.
+
+        Raises AccessDenied otherwise.
+        """
 
     def credentials(self, role_arn: str, session_name: str) -> Credentials:
         """Credentials of a job's execution role. Raises AccessDenied when it cannot be assumed."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 from localcloud.events import EventBus
 from localcloud.home import ACCOUNT
 
-from .clouds import REGION, LocalCloud, wait_for
+from .clouds import REGION, LocalCloud, make_function, wait_for
 
 KIND = "SageMaker Training Job State Change"
 FUNCTION = """
@@ -136,30 +134,8 @@ def test_a_function_is_invoked(
     cloud: LocalCloud, bus: EventBus, queue: Callable[[], Queue], rule: Callable[..., str]
 ) -> None:
     url, _ = queue()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("app.py", FUNCTION)
-    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
-    trust = {"Service": "lambda.amazonaws.com"}
-    iam = cloud.client("iam")
-    role = iam.create_role(
-        RoleName="function",
-        AssumeRolePolicyDocument=json.dumps(
-            {"Statement": [{"Effect": "Allow", "Principal": trust, "Action": "sts:AssumeRole"}]}
-        ),
-    )["Role"]["Arn"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName="function", PolicyName="p", PolicyDocument=policy)
-    function = cloud.client("lambda").create_function(
-        FunctionName="seen",
-        Runtime="python3.11",
-        Handler="app.handler",
-        Role=role,
-        Code={"ZipFile": archive.getvalue()},
-        Environment={"Variables": {"SEEN": url}},
-        Timeout=20,
-    )
-    rule(function["FunctionArn"], {"source": ["aws.sagemaker"]})
+    arn = make_function(cloud, "seen", FUNCTION, "sqs:SendMessage", SEEN=url)
+    rule(arn, {"source": ["aws.sagemaker"]})
     bus.publish(KIND, [], {"n": 2})
     (event,) = wait_for(lambda: received(cloud, url), "the function to be invoked")
     assert event["detail"] == {"n": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import pytest
 from cli import cloud as command
 from localcloud.home import Home
 
-from .clouds import Factory, LocalCloud, free_port, wait_for
+from .clouds import Factory, LocalCloud, free_port, make_function, wait_for
 
 STACK = """
 Resources:
@@ -23,6 +24,11 @@ Resources:
     Properties: {QueueName: kept-by-the-stack}
 """
 ADDRESS = "127.0.0.1"
+WORKER = """
+import os
+def handler(event, context):
+    return {"pid": os.getpid(), "environment": dict(os.environ)}
+"""
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -66,6 +72,15 @@ def contents(cloud: LocalCloud) -> dict[str, Any]:
     }
 
 
+def call(cloud: LocalCloud) -> dict[str, Any]:
+    """Call a function; its worker process stays."""
+    make_function(cloud, "worker", WORKER)
+    answer = cloud.client("lambda").invoke(FunctionName="worker", Payload=b"{}")
+    told: dict[str, Any] = json.loads(answer["Payload"].read())
+    assert told["pid"] in {p.pid for p in cloud.processes()}
+    return told
+
+
 KEPT = {
     "object": b"second",
     "versions": 2,
@@ -86,8 +101,8 @@ def saved(cloud: LocalCloud) -> bool:
 def test_a_clean_stop_leaves_no_process_and_keeps_everything(new_cloud: Factory) -> None:
     cloud = new_cloud().start()
     fill(cloud)
+    call(cloud)
     processes = cloud.processes()
-    assert len(processes) > 1
     assert cloud.stop() == 0
     assert gone(processes)
     assert cloud.home.running() is None
@@ -108,6 +123,7 @@ def test_what_was_saved_survives_a_kill_of_every_process(new_cloud: Factory) -> 
 
 def test_a_killed_cloud_takes_its_processes_along_and_starts_again(new_cloud: Factory) -> None:
     cloud = new_cloud().start()
+    call(cloud)
     processes = cloud.processes()
     assert cloud.process is not None
     cloud.process.kill()
@@ -121,6 +137,7 @@ def test_ministack_killed_alone_comes_back_with_its_state(new_cloud: Factory) ->
     cloud = new_cloud().start()
     fill(cloud)
     wait_for(lambda: saved(cloud), "the state to be saved", 10)
+    worker = psutil.Process(call(cloud)["pid"])
     (victim,) = [
         p
         for p in cloud.processes()
@@ -128,7 +145,7 @@ def test_ministack_killed_alone_comes_back_with_its_state(new_cloud: Factory) ->
         and "keeper.py" not in str(p.cmdline())
     ]
     victim.kill()
-    wait_for(lambda: gone([victim]), "MiniStack to end")
+    wait_for(lambda: gone([victim, worker]), "MiniStack and its worker to end")
     wait_for(lambda: "MiniStack is back" in cloud.home.log.read_text(), "MiniStack to come back")
     assert contents(cloud) == KEPT
 
@@ -172,6 +189,7 @@ def test_two_clouds_side_by_side_share_nothing(new_cloud: Factory) -> None:
 def test_nothing_listens_off_the_loopback_interface(new_cloud: Factory) -> None:
     cloud = new_cloud().start()
     fill(cloud)
+    call(cloud)
     listening = [
         c.laddr
         for process in cloud.processes()
@@ -189,16 +207,16 @@ def test_the_users_own_aws_settings_reach_nothing(new_cloud: Factory, tmp_path: 
         "AWS_ENDPOINT_URL": "https://example.invalid",
     }
     cloud = new_cloud().start(**settings)
-    cloud.client("s3").create_bucket(Bucket="here")
-    children = [p for p in cloud.processes()[1:] if p.is_running()]
-    assert children
-    for process in children:
-        seen = process.environ()
+    function = call(cloud)["environment"]
+    for seen in [function, *(p.environ() for p in cloud.processes()[1:])]:
         assert {k: v for k, v in settings.items() if seen.get(k) == v} == {}
+    assert not [name for name in function if name.startswith("PIGEONHOLE_")]
+    assert function["AWS_ENDPOINT_URL_SAGEMAKER"] == cloud.ports.sagemaker_url
 
 
 def test_the_command_starts_finds_and_stops_a_cloud(tmp_path: Path) -> None:
-    home, port, said = Home.at(tmp_path / "home"), free_port(), []
+    home, port = Home.at(tmp_path / "home"), free_port()
+    said: list[str] = []
     started = command.up(home, port, say=said.append)
     try:
         assert started.ready
