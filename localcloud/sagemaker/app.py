@@ -44,6 +44,7 @@ from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
+from localcloud.sagemaker.validation import service_model
 
 _log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ class _Server:
         training.recover(cloud)
         transform.recover(cloud)
         cloud.hosting.recover()
+        service_model()  # read now, so that the first request does not wait for it
 
     def _close(self) -> None:
         cloud = self._cloud

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
+from botocore.loaders import Loader
 from botocore.session import Session as BotocoreSession
 
 from localcloud.ports import Access, Credentials
@@ -25,6 +26,14 @@ _NOTHING_OF_THE_USER = {
 }
 
 
+class _SharedLoader(Loader):
+    """A loader for many sessions: each boto3 session appends a folder to its search path."""
+
+    @property
+    def search_paths(self) -> list[str]:
+        return list(super().search_paths)
+
+
 class Roles:
     """What the service may do as somebody's execution role."""
 
@@ -35,6 +44,8 @@ class Roles:
             "AWS_ENDPOINT_URL"
         )
         self._url = url
+        # Reading the model of S3 takes a fifth of a second: once, not for every job.
+        self._loader = _SharedLoader()
         self._lock = threading.Lock()
         self._tokens: dict[str, tuple[str, str]] = {}
         self._fresh: dict[tuple[str, str], Credentials] = {}
@@ -55,6 +66,7 @@ class Roles:
             }
 
         session = BotocoreSession(session_vars=_NOTHING_OF_THE_USER)
+        session.register_component("data_loader", self._loader)
         credentials = RefreshableCredentials.create_from_metadata(
             metadata=refresh(), refresh_using=refresh, method="sagemaker-execution-role"
         )
@@ -78,6 +90,8 @@ class Roles:
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._tokens[token] = (role_arn, session_name)
+            # The role may have been made anew since an earlier container of this name.
+            self._fresh.pop((role_arn, session_name), None)
         return token, f"{self._url}/containers/{token}/credentials"
 
     def close(self, token: str) -> None:
