@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 
@@ -80,10 +81,8 @@ def test_garbled_bytes_are_an_answer_never_a_crash(kind: str) -> None:
         garbled = body.copy()
         places = generator.integers(8, len(body), 6)
         garbled[places] = generator.integers(0, 256, 6)
-        try:
+        with contextlib.suppress(BadRequest, TooLarge):
             images.decode(garbled.tobytes())
-        except (BadRequest, TooLarge):
-            pass
 
 
 def test_a_bomb_is_refused_from_its_header() -> None:
