@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,12 +58,6 @@ def processes_of(home: Path) -> list[str]:
     return [line for line in text.splitlines() if str(home) in line and "axeww" not in line]
 
 
-def trains(sagemaker: Running, name: str) -> bool:
-    job = sagemaker.api.describe_training_job(TrainingJobName=name)
-    status: str = job["SecondaryStatus"]
-    return status == "Training"
-
-
 def test_kill_9_and_start_again(
     killed: tuple[Running, subprocess.Popen[bytes]],
 ) -> None:
@@ -76,7 +69,8 @@ def test_kill_9_and_start_again(
     sagemaker.train("done", HyperParameters={"output": "1"})
     for name in ("running", "stopping"):
         sagemaker.train(name, wait=False, HyperParameters={"mode": "stubborn"})
-        wait_until(partial(trains, sagemaker, name), f"{name} trains")
+        ready = sagemaker.home / "sagemaker/jobs" / name / "ml/output/ready"
+        wait_until(ready.exists, f"{name} trains")
     sagemaker.api.stop_training_job(TrainingJobName="stopping")
     sagemaker.put("in/batch/a", "sleep 60")
     model = sagemaker.model(name="m")

@@ -55,6 +55,7 @@ def wait(base: Path, mode: str) -> int:
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         (base / "model/checkpoint").write_text("half")
+    (base / "output/ready").touch()
     print("waiting", flush=True)
     while True:
         time.sleep(0.05)
