@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,22 +117,24 @@ def print_outcome(status: DatasetStatus, target: Target, console: Console) -> in
 
 
 def print_problems(s3: Any, report: str, console: Console) -> None:
-    """The problems of a preflight report, each with file, line and reason."""
+    """The problems in the report.json beside a preflight's report.txt: file, line and reason."""
     bucket, key = split_uri(report)
-    if not key.endswith(".json"):
-        key = key.rstrip("/") + "/report.json"
-    problems = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["problems"]
-    for problem in problems[:PROBLEMS_SHOWN]:
+    key = key.removesuffix("report.txt") + "report.json"
+    body = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    problems = body["problems"][:PROBLEMS_SHOWN]
+    for problem in problems:
         console.print(f"  {problem_line(problem)}")
-    if len(problems) > PROBLEMS_SHOWN:
-        console.print(f"  … and {count(len(problems) - PROBLEMS_SHOWN, 'problem')} more")
+    hidden = body["problem_count"] - len(problems)
+    if hidden:
+        console.print(f"  and {count(hidden, 'problem')} more")
 
 
-def problem_line(problem: dict[str, Any]) -> str:
-    """`file:line: reason`, as compilers write it."""
-    place = problem.get("file") or ""
-    if problem.get("line"):
-        place += f":{problem['line']}"
+def problem_line(problem: Mapping[str, Any]) -> str:
+    """`file, line 7, column 3: reason`; a problem of the whole dataset names no file."""
+    place = ", ".join(
+        [problem["file"]] * bool(problem["file"])
+        + [f"{part} {problem[part]}" for part in ("line", "column") if problem[part] is not None]
+    )
     return f"{place}: {problem['reason']}" if place else str(problem["reason"])
 
 

@@ -94,17 +94,21 @@ def screen() -> tuple[Console, io.StringIO]:
 
 
 def test_problems_name_file_line_and_reason() -> None:
-    key = "reports/letters/preflight/abc/report.json"
+    folder = "reports/letters/preflight/abc/"
     problems = [
-        {"file": "datasets/letters/a.csv", "line": 7, "reason": "12 values; the first row has 785"},
-        {"file": "datasets/letters/b.csv", "line": None, "reason": "the file is empty"},
+        {"file": "a.csv", "line": 7, "column": None, "reason": "12 values; the first row has 785"},
+        {"file": "a.csv", "line": 8, "column": 3, "reason": "'x' is no pixel value"},
+        {"file": "", "line": None, "column": None, "reason": "there is one class only"},
     ]
     console, out = screen()
-    report = json.dumps({"problems": problems}).encode()
-    print_problems(Objects(key, report), f"s3://bucket/{key}", console)
+    body = json.dumps({"problems": problems, "problem_count": 5}).encode()
+    objects = Objects(folder + "report.json", body)
+    print_problems(objects, f"s3://bucket/{folder}report.txt", console)
     assert [line.strip() for line in out.getvalue().splitlines()] == [
-        "datasets/letters/a.csv:7: 12 values; the first row has 785",
-        "datasets/letters/b.csv: the file is empty",
+        "a.csv, line 7: 12 values; the first row has 785",
+        "a.csv, line 8, column 3: 'x' is no pixel value",
+        "there is one class only",
+        "and 2 problems more",
     ]
 
 
