@@ -37,7 +37,7 @@ def destroy(
 
 
 def check_unused(session: boto3.Session, stage: str) -> None:
-    """Raise DestroyRefused while endpoints of the stage serve: for callers that ask a person first."""
+    """Raise DestroyRefused while endpoints of the stage serve."""
     where = find_place(session, stage)
     client = session.client("sagemaker")
     endpoints = _listed(client, "list_endpoints", "Endpoints", f"{where.stack}-")

@@ -86,13 +86,13 @@ def stage_settings(repo: Path, stage: str) -> dict[str, str]:
 
 
 def _make(repo: Path, stage: str, temporary: Path) -> None:
-    stage_settings(repo, stage)
+    settings = stage_settings(repo, stage)
     source, out, done = temporary / "source", temporary / "out", temporary / "done"
     for path in _sources(repo):
         target = source / path.relative_to(repo)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    said = _chalice(source, stage, out)
+    said = _chalice(source, stage, settings, out)
     if "Could not install" in said:  # Chalice says this and exits 0
         raise PackageFailed(f"a dependency of the functions is no pure Python package:\n{said}")
     done.mkdir()
@@ -101,10 +101,11 @@ def _make(repo: Path, stage: str, temporary: Path) -> None:
     (done / _TEMPLATE).write_text(json.dumps(template, indent=1, sort_keys=True) + "\n")
 
 
-def _chalice(source: Path, stage: str, out: Path) -> str:
+def _chalice(source: Path, stage: str, settings: dict[str, str], out: Path) -> str:
     """Run `chalice package`; what it said."""
     environment = {
         **os.environ,
+        **settings,  # app.py asks whether the stage's callers need a key
         # it only looks up how service principals are spelled in the region's partition
         "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
         "PYTHONDONTWRITEBYTECODE": "1",

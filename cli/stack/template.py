@@ -7,7 +7,6 @@ from typing import Any
 
 ZIP_NAME = "deployment.zip"
 _BINARY = "x-amazon-apigateway-binary-media-types"
-_METHODS = {"get", "put", "post", "delete", "patch", "head", "x-amazon-apigateway-any-method"}
 _VARIABLE = re.compile(r"\$\{[A-Za-z]")
 
 
@@ -16,7 +15,6 @@ def completed(template: dict[str, Any], stage: str) -> dict[str, Any]:
 
     - `${…}` in the roles' policies becomes `Fn::Sub`: Chalice's policy files are static JSON, ours
       name the stack's own resources.
-    - API keys are asked for outside the local cloud (the condition OnAws of resources.yaml).
     - For the local cloud the types that the API takes as bytes stand beside its definition too:
       MiniStack does not import them from there.
     - The parameter Stage is the stage whose settings were packaged.
@@ -25,10 +23,8 @@ def completed(template: dict[str, Any], stage: str) -> dict[str, Any]:
         name: _substituted_role(resource) if resource["Type"] == "AWS::IAM::Role" else resource
         for name, resource in template["Resources"].items()
     }
-    if "RestAPI" in resources:
-        resources["RestAPI"] = _with_api_keys(resources["RestAPI"])
-        if stage == "local":
-            resources["RestAPI"] = _with_binary_types(resources["RestAPI"])
+    if stage == "local":
+        resources["RestAPI"] = _with_binary_types(resources["RestAPI"])
     parameters = dict(template["Parameters"])
     parameters["Stage"] = {**parameters["Stage"], "Default": stage}
     return {**template, "Parameters": parameters, "Resources": resources}
@@ -68,24 +64,6 @@ def _substituted(value: Any) -> Any:
             key: item if key == "Fn::Sub" else _substituted(item) for key, item in value.items()
         }
     return value
-
-
-def _with_api_keys(api: dict[str, Any]) -> dict[str, Any]:
-    body = api["Properties"]["DefinitionBody"]
-    asked = {"Fn::If": ["OnAws", [{"api_key": []}], []]}
-    paths = {
-        path: {
-            method: {**operation, "security": asked} if method in _METHODS else operation
-            for method, operation in item.items()
-        }
-        for path, item in body["paths"].items()
-    }
-    schemes = {
-        **body.get("securityDefinitions", {}),
-        "api_key": {"type": "apiKey", "name": "x-api-key", "in": "header"},
-    }
-    definition = {**body, "paths": paths, "securityDefinitions": schemes}
-    return {**api, "Properties": {**api["Properties"], "DefinitionBody": definition}}
 
 
 def _with_binary_types(api: dict[str, Any]) -> dict[str, Any]:
