@@ -37,11 +37,6 @@ CLASSES = (
     "Ankle boot",
 )
 TRAIN_CSV, TEST_CSV = "fashion-mnist_train.csv", "fashion-mnist_test.csv"
-DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-HOMES = (
-    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-)
 SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "docs" / "examples" / "fashion-mnist"
 SAMPLE_TRAIN_ROWS, SAMPLE_TEST_ROWS = 4000, 1000
 PIXELS = 28 * 28
@@ -59,6 +54,20 @@ Progress = Callable[[str, float], None]
 
 class DatasetUnavailable(Exception):
     """Fashion-MNIST could not be found or downloaded; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the dataset's files are looked for: a folder first, then addresses."""
+
+    folder: Path = Path("/usr/share/datasets/fashion-mnist")
+    homes: tuple[str, ...] = (
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    )
+
+
+PUBLIC = Sources()
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,9 @@ _TEXT = [str(value) for value in range(256)]
 _HEADER = "label," + ",".join(f"pixel{i + 1}" for i in range(PIXELS)) + "\n"
 
 
-def full_csvs(folder: Path, progress: Progress | None = None) -> tuple[Path, Path]:
+def full_csvs(
+    folder: Path, progress: Progress | None = None, sources: Sources = PUBLIC
+) -> tuple[Path, Path]:
     """The train CSV and the test CSV below `folder`, made if they are not there yet.
 
     Each appears whole or not at all, so that what is there can be used again. Raises
@@ -92,11 +103,13 @@ def full_csvs(folder: Path, progress: Progress | None = None) -> tuple[Path, Pat
     paths = (folder / TRAIN_CSV, folder / TEST_CSV)
     for path, part in zip(paths, ("train", "t10k"), strict=True):
         if not path.exists():
-            _write_csv(path, load_images(part, folder, progress), progress)
+            _write_csv(path, load_images(part, folder, progress, sources), progress)
     return paths
 
 
-def write_sample(folder: Path, progress: Progress | None = None) -> tuple[Path, Path]:
+def write_sample(
+    folder: Path, progress: Progress | None = None, sources: Sources = PUBLIC
+) -> tuple[Path, Path]:
     """The balanced sample: the first 400 training and 100 test images of each class, in order."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = (
@@ -105,7 +118,7 @@ def write_sample(folder: Path, progress: Progress | None = None) -> tuple[Path, 
     )
     with tempfile.TemporaryDirectory() as cache:
         for path, part, rows in wanted:
-            images = load_images(part, Path(cache), progress)
+            images = load_images(part, Path(cache), progress, sources)
             _report(progress, f"Writing {path.name}", 0)
             lines = [_HEADER, *map(images.csv_line, first_of_each(images.labels, rows))]
             with _whole(path) as out:
@@ -125,22 +138,24 @@ def first_of_each(labels: bytes, rows: int) -> list[int]:
     return chosen
 
 
-def load_images(part: str, cache: Path, progress: Progress | None = None) -> Images:
+def load_images(
+    part: str, cache: Path, progress: Progress | None = None, sources: Sources = PUBLIC
+) -> Images:
     """`part` is `train` or `t10k`. Downloads are kept in `cache`. Raises DatasetUnavailable."""
-    pixels = _idx(f"{part}-images-idx3-ubyte.gz", cache, progress)
-    labels = _idx(f"{part}-labels-idx1-ubyte.gz", cache, progress)
+    pixels = _idx(f"{part}-images-idx3-ubyte.gz", cache, progress, sources)
+    labels = _idx(f"{part}-labels-idx1-ubyte.gz", cache, progress, sources)
     # IDX: 4 bytes type and rank, then 4 bytes a dimension; the check sum vouches for the values
     return Images(pixels[16:], labels[8:])
 
 
-def _idx(name: str, cache: Path, progress: Progress | None) -> bytes:
-    for folder in (DEBIAN_FOLDER, cache):
+def _idx(name: str, cache: Path, progress: Progress | None, sources: Sources) -> bytes:
+    for folder in (sources.folder, cache):
         if (folder / name).is_file():
             content = _unpacked(name, (folder / name).read_bytes())
             if content is not None:
                 return content
     reasons = []
-    for home in HOMES:
+    for home in sources.homes:
         try:
             packed = _download(home + name, progress)
         except (urllib.error.URLError, OSError) as error:
@@ -154,7 +169,7 @@ def _idx(name: str, cache: Path, progress: Progress | None) -> bytes:
             out.write(packed)
         return content
     raise DatasetUnavailable(
-        f"Fashion-MNIST is not in {DEBIAN_FOLDER} (Debian and Ubuntu: apt install "
+        f"Fashion-MNIST is not in {sources.folder} (Debian and Ubuntu: apt install "
         f"dataset-fashion-mnist) and could not be downloaded: {'; '.join(reasons)}"
     )
 

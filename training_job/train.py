@@ -19,12 +19,13 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from pigeonhole_training.config import Hyperparameters, JobConfig
-from pigeonhole_training.errors import BadRequest, JobError
+from pigeonhole_training.errors import BadRequest, JobError, Stopped
 from pigeonhole_training.progress import StopFlag, say
 
 REASON_LENGTH = 1024  # what DescribeTrainingJob shows of the failure file
@@ -80,6 +81,8 @@ def choose_backend(environment: os._Environ[str]) -> None:
     environment.setdefault("TF_DETERMINISTIC_OPS", "1")
     for noisy in ("absl", "tensorflow", "tf2onnx"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # Keras' exporter looks for a name that NumPy no longer has, and provides it itself.
+    warnings.filterwarnings("ignore", r"In the future `np\.object`", FutureWarning)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,7 +97,8 @@ def main(arguments: Sequence[str]) -> int:
         train_and_evaluate(config, stop)
     except Exception as error:
         # The one place where everything ends: the log gets it all, people get the reason.
-        traceback.print_exc()
+        if not isinstance(error, Stopped):
+            traceback.print_exc()
         reason = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
         output = Path(os.environ.get("SM_OUTPUT_DIR") or "/opt/ml/output")
         output.mkdir(parents=True, exist_ok=True)

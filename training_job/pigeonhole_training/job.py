@@ -20,7 +20,7 @@ from pigeonhole_training.data import read_rows
 from pigeonhole_training.errors import DataChanged
 from pigeonhole_training.evaluate import Score, majority_share, score
 from pigeonhole_training.onnx_model import OnnxModel, check_export
-from pigeonhole_training.progress import Progress, StopFlag, say
+from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
 from pigeonhole_training.split import Split, split_rows
 from pigeonhole_training.version import DatasetVersion, check_files, read_version
 
@@ -80,7 +80,7 @@ def _prepare(config: JobConfig, version: DatasetVersion, progress: Progress) -> 
 def _train(
     config: JobConfig, version: DatasetVersion, split: Split, progress: Progress, folder: Path
 ) -> Result:
-    with progress.step("importing", "Loading Keras"):
+    with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
         import keras  # noqa: PLC0415
 

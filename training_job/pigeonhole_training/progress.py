@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,28 @@ from pigeonhole_training.errors import Stopped
 def say(line: str) -> None:
     """Prints at once: the log is followed while the job runs."""
     print(line, flush=True)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what libraries write to stderr, and lets it out only if the block fails.
+
+    TensorFlow's C++ code greets on file descriptor 2 before any of its log settings count.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 class StopFlag:

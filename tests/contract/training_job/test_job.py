@@ -1,0 +1,310 @@
+"""The job as SageMaker runs it: a process, files in, files out, an exit status."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[3] / "training_job"
+CLASSES = ["left", "middle", "Größe/right"]
+NUMBER = r"([0-9.]+)"
+EPOCH_LINE = re.compile(
+    rf"^epoch=\d+; train_loss={NUMBER}; train_accuracy={NUMBER}; "
+    rf"validation_loss={NUMBER}; validation_accuracy={NUMBER}; seconds={NUMBER};$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One container: the folders that SageMaker gives it, and the code where it unpacks it."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "output" / "data"
+
+    @property
+    def failure(self) -> str:
+        return (self.folder / "output" / "failure").read_text(encoding="utf-8")
+
+    def start(self, *flags: str, champion: Path | None = None) -> subprocess.Popen[str]:
+        shutil.copytree(SOURCE, self.folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SM_")} | {
+            "SM_CHANNEL_TRAIN": str(self.folder / "train"),
+            "SM_CHANNEL_VERSION": str(self.folder / "version"),
+            "SM_MODEL_DIR": str(self.model),
+            "SM_OUTPUT_DIR": str(self.folder / "output"),
+            "SM_OUTPUT_DATA_DIR": str(self.data),
+            "TRAINING_JOB_NAME": self.folder.name,
+        }
+        if champion is not None:
+            environment["SM_CHANNEL_CHAMPION"] = str(champion)
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "train.py",
+                "--model_dir",
+                "None/x/model",
+                "--batch_size",
+                "16",
+                *flags,
+            ],
+            cwd=self.folder / "code",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *flags: str, champion: Path | None = None) -> subprocess.CompletedProcess[str]:
+        process = self.start(*flags, champion=champion)
+        out, errors = process.communicate(timeout=300)
+        return subprocess.CompletedProcess([], process.returncode, out, errors)
+
+
+def images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """RGB images 6 high, 9 wide: noise on black, with a bright bar whose place is the class."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    pixels = rng.integers(0, 40, (count, 6, 9, 3), dtype=np.uint8)
+    for pixel, label in zip(pixels, labels, strict=True):
+        pixel[1:5, 3 * label + 1] = 220
+    return pixels, labels
+
+
+def new_job(folder: Path) -> Job:
+    """A job with 240 training and 60 test rows, its channels filled."""
+    for name in ("train/sub", "version"):
+        (folder / name).mkdir(parents=True)
+    files = []
+    for path, role, count, seed in (("sub/a.csv", "train", 240, 1), ("b_test.csv", "test", 60, 2)):
+        pixels, labels = images(count, seed)
+        if role == "train":  # two images of the test file
+            pixels[:2], labels[:2] = images(60, 2)[0][:2], images(60, 2)[1][:2]
+        rows = np.column_stack([labels + 10, pixels.reshape(count, -1)])
+        content = "\n".join(",".join(map(str, row)) for row in rows).encode()
+        (folder / "train" / path).write_bytes(content)
+        files.append(
+            {
+                "key": f"datasets/bars/{path}",
+                "path": path,
+                "version_id": "1",
+                "etag": "e",
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "role": role,
+                "header": False,
+                "rows": count,
+            }
+        )
+    document = {
+        "format": 1,
+        "dataset": "bars",
+        "version": "ab" * 32,
+        "bucket": "bucket",
+        "prefix": "datasets/bars/",
+        "files": files,
+        "shape": {"height": 6, "width": 9, "channels": 3},
+        "classes": CLASSES,
+        "labels": ["10", "11", "12"],
+    }
+    (folder / "version" / "version.json").write_text(json.dumps(document))
+    return Job(folder)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, str, str]:
+    """A finished first job, its stdout and its stderr."""
+    job = new_job(tmp_path_factory.mktemp("first"))
+    flags = ("--epochs", "6", "--code_version", "c1", "--dataset_version", "ab" * 32)
+    result = job.run(*flags)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return job, result.stdout, result.stderr
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_metric_lines_and_nothing_else_than_plain_sentences(first: tuple[Job, str, str]) -> None:
+    _, out, errors = first
+    assert len(EPOCH_LINE.findall(out)) == 6
+    assert len(re.findall(rf"^heldout_accuracy={NUMBER};$", out, re.MULTILINE)) == 1
+    assert "champion_accuracy" not in out
+    for step in ("Checking", "Reading 300 rows", "Training on", "Evaluating", "Exporting"):
+        assert step in out
+    assert errors == ""
+
+
+def test_the_outputs_are_what_is_promised_and_no_more(first: tuple[Job, str, str]) -> None:
+    job, _, _ = first
+    assert sorted(p.name for p in job.model.iterdir()) == [
+        "golden.jsonl",
+        "model.json",
+        "model.onnx",
+        "trained_rows.bin",
+    ]
+    assert sorted(p.name for p in job.data.iterdir()) == [
+        "evaluation.json",
+        "history.json",
+        "model.keras",
+    ]
+    assert not (job.folder / "output" / "failure").exists()
+
+
+def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> None:
+    job, out, _ = first
+    evaluation, model = read(job.data / "evaluation.json"), read(job.model / "model.json")
+    assert evaluation["heldout"] == {
+        "rows": 60,
+        "source": "test files",
+        "majority_share": pytest.approx(np.bincount(images(60, 2)[1]).max() / 60, abs=1e-6),
+        "excluded_duplicates_of_training_rows": 2,
+    }
+    assert evaluation["champion"] is None
+    assert evaluation["paired"] is None
+    accuracy = evaluation["challenger"]["accuracy"]
+    assert accuracy > 0.9
+    assert set(evaluation["challenger"]["recall"]) == set(CLASSES)
+    assert f"heldout_accuracy={accuracy:.4f};" in out
+    assert model == {
+        "format": 1,
+        "input": {
+            "height": 6,
+            "width": 9,
+            "channels": 3,
+            "range": [0, 255],
+            "foreground": "light",
+        },
+        "classes": CLASSES,
+        "temperature": 1.0,
+        "metrics": {"heldout_accuracy": accuracy, "heldout_rows": 60},
+        "dataset": "bars",
+        "dataset_version": "ab" * 32,
+        "training_job": job.folder.name,
+        "code_version": "c1",
+    }
+    history = read(job.data / "history.json")
+    assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert history["hyperparameters"]["epochs"] == 6
+
+
+def test_the_onnx_model_answers_the_golden_images_as_keras_did(
+    first: tuple[Job, str, str],
+) -> None:
+    job, _, _ = first
+    session = onnxruntime.InferenceSession(str(job.model / "model.onnx"))
+    taken, given = session.get_inputs()[0], session.get_outputs()[0]
+    assert (taken.type, taken.shape[1:]) == ("tensor(float)", [6, 9, 3])
+    assert (given.type, given.shape[1:]) == ("tensor(float)", [3])
+    lines = (job.model / "golden.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 32
+    for line in map(json.loads, lines):
+        answer = session.run(None, {taken.name: unpacked(base64.b64decode(line["png"]))})[0]
+        assert answer[0] == pytest.approx(line["probabilities"], abs=1e-3)
+        assert answer.sum() == pytest.approx(1, abs=1e-5)
+        assert line["label"] in CLASSES
+
+
+def unpacked(png: bytes) -> np.ndarray:
+    """A filterless RGB PNG of one IDAT chunk as float32 (1, 6, 9, 3)."""
+    start = png.index(b"IDAT")
+    (length,) = struct.unpack(">I", png[start - 4 : start])
+    lines = np.frombuffer(zlib.decompress(png[start + 4 : start + 4 + length]), np.uint8)
+    return lines.reshape(6, 28)[:, 1:].reshape(1, 6, 9, 3).astype(np.float32)
+
+
+def test_trained_rows_are_those_that_were_not_held_out(first: tuple[Job, str, str]) -> None:
+    job, _, _ = first
+    kept = images(240, 1)[0][2:]
+    expected = sorted(hashlib.blake2b(p.tobytes(), digest_size=8).digest() for p in kept)
+    assert (job.model / "trained_rows.bin").read_bytes() == b"".join(expected)
+
+
+def test_the_same_seed_gives_the_same_model_and_a_draw_with_the_champion(
+    first: tuple[Job, str, str], tmp_path: Path
+) -> None:
+    champion = tmp_path / "champion"
+    champion.mkdir()
+    with tarfile.open(champion / "model.tar.gz", "w:gz") as tar:
+        for path in first[0].model.iterdir():
+            tar.add(path, path.name)
+    job = new_job(tmp_path / "second")
+    result = job.run("--epochs", "6", champion=champion)
+    assert result.returncode == 0, result.stdout + result.stderr
+    golden = [(j.model / "golden.jsonl").read_bytes() for j in (first[0], job)]
+    assert golden[0] == golden[1]
+    evaluation = read(job.data / "evaluation.json")
+    assert evaluation["champion"] == {
+        "training_job": first[0].folder.name,
+        "dataset_version": "ab" * 32,
+        "same_classes": True,
+        "same_shape": True,
+        **evaluation["challenger"],
+    }
+    assert evaluation["paired"] == {
+        "rows": 60,
+        "only_challenger_right": 0,
+        "only_champion_right": 0,
+        "difference": 0.0,
+        "standard_error": 0.0,
+    }
+    accuracy = evaluation["champion"]["accuracy"]
+    assert f"\nchampion_accuracy={accuracy:.4f};\n" in result.stdout
+
+
+def test_changed_data_fails_before_training_with_its_reason(tmp_path: Path) -> None:
+    job = new_job(tmp_path)
+    path = job.folder / "train" / "b_test.csv"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    result = job.run()
+    assert result.returncode == 1
+    assert job.failure == "data changed: b_test.csv has other content than when it was checked"
+    assert "Traceback" in result.stderr
+    assert "Loading Keras" not in result.stdout
+    assert not job.model.exists()
+
+
+def test_a_hyperparameter_that_cannot_be_used_is_the_reason(tmp_path: Path) -> None:
+    job = new_job(tmp_path)
+    assert job.run("--epochs", "many").returncode == 1
+    assert job.failure.startswith("a hyperparameter cannot be used: argument --epochs")
+
+
+def test_sigterm_ends_the_job_with_nothing_half_written(tmp_path: Path) -> None:
+    job = new_job(tmp_path)
+    # far more epochs than it could finish, and a rate that never stops improving early
+    process = job.start("--epochs", "1000", "--learning_rate", "0.000001")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch=1;"):
+            process.send_signal(signal.SIGTERM)
+            break
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert job.failure == "stopped"
+    assert not job.model.exists()
+    assert not job.data.exists()

@@ -1,0 +1,113 @@
+"""A champion is judged by class name, on rows that it has not seen."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from pigeonhole_training.artifact import write_trained_rows
+from pigeonhole_training.champion import judge_champion
+from pigeonhole_training.data import Rows
+from pigeonhole_training.errors import BadChampion
+from pigeonhole_training.split import digests_of
+from pigeonhole_training.version import DatasetVersion, Shape
+
+VERSION = DatasetVersion(
+    "d", "v" * 64, (), Shape(1, 3, 1), ("bag", "coat", "shirt"), ("0", "1", "2")
+)
+# Three pixels; the brightest is the class. A model that passes pixels on is right about all four.
+HELDOUT = Rows(
+    np.array([[9, 0, 0], [0, 9, 1], [0, 0, 9], [8, 1, 0]], np.uint8).reshape(4, 1, 3, 1),
+    np.array([0, 1, 2, 0], np.int32),
+)
+
+
+def champion(folder: Path, classes: list[str], seen: Rows | None = None, **changes: Any) -> Path:
+    """An archive whose model answers with the pixels themselves, in the order of `classes`."""
+    order = [VERSION.classes.index(c) if c in VERSION.classes else 0 for c in classes]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["flat"]),
+            helper.make_node("Gather", ["flat", "order"], ["probabilities"], axis=1),
+        ],
+        "champion",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [None, 1, 3, 1])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(order)])],
+        [helper.make_tensor("order", TensorProto.INT64, [len(order)], order)],
+    )
+    opset = [helper.make_opsetid("", 15)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")
+    document = {
+        "input": {"height": 1, "width": 3, "channels": 1},
+        "classes": classes,
+        "training_job": "job-1",
+        "dataset_version": "c" * 64,
+    } | changes
+    (folder / "model.json").write_text(json.dumps(document))
+    pixels = HELDOUT.pixels[:0] if seen is None else seen.pixels
+    write_trained_rows(folder / "trained_rows.bin", digests_of(pixels))
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
+        for name in ("model.onnx", "model.json", "trained_rows.bin"):
+            tar.add(folder / name, name)
+    return folder
+
+
+def right(*values: bool) -> np.ndarray:
+    return np.array(values)
+
+
+def test_the_same_classes_in_another_order_are_matched_by_name(tmp_path: Path) -> None:
+    folder = champion(tmp_path, ["shirt", "bag", "coat"])
+    result = judge_champion(folder, HELDOUT, right(True, False, False, True), VERSION)
+    assert (result.training_job, result.dataset_version) == ("job-1", "c" * 64)
+    assert (result.same_classes, result.same_shape) == (True, True)
+    assert result.score is not None
+    assert result.score.accuracy == 1.0
+    assert result.paired is not None
+    assert (result.paired.rows, result.paired.only_champion_right) == (4, 2)
+    assert result.paired.difference == -0.5
+
+
+def test_rows_that_it_was_trained_on_are_not_compared(tmp_path: Path) -> None:
+    seen = HELDOUT.where(right(False, True, False, False))
+    folder = champion(tmp_path, list(VERSION.classes), seen)
+    result = judge_champion(folder, HELDOUT, right(True, False, True, True), VERSION)
+    assert result.paired is not None
+    assert (result.paired.rows, result.paired.difference) == (3, 0.0)
+    assert result.score is not None
+    assert result.score.accuracy == 1.0
+
+
+def test_other_classes_are_scored_but_not_compared(tmp_path: Path) -> None:
+    folder = champion(tmp_path, ["bag", "coat", "hat"])
+    result = judge_champion(folder, HELDOUT, right(True, True, True, True), VERSION)
+    assert (result.same_classes, result.paired) == (False, None)
+    assert result.score is not None
+    assert result.score.recall["shirt"] == 0.0
+
+
+def test_another_shape_is_neither_scored_nor_compared(tmp_path: Path) -> None:
+    shape = {"height": 3, "width": 1, "channels": 1}
+    folder = champion(tmp_path, list(VERSION.classes), input=shape)
+    result = judge_champion(folder, HELDOUT, right(True, True, True, True), VERSION)
+    assert (result.same_classes, result.same_shape) == (True, False)
+    assert result.score is None
+    assert result.paired is None
+
+
+def test_an_archive_that_cannot_be_judged_is_refused(tmp_path: Path) -> None:
+    everything = right(True, True, True, True)
+    with pytest.raises(BadChampion, match=r"no model\.tar\.gz"):
+        judge_champion(tmp_path, HELDOUT, everything, VERSION)
+    (tmp_path / "model.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(BadChampion, match="cannot be read"):
+        judge_champion(tmp_path, HELDOUT, everything, VERSION)
+    folder = champion(tmp_path, list(VERSION.classes), input={})
+    with pytest.raises(BadChampion, match="not as expected"):
+        judge_champion(folder, HELDOUT, everything, VERSION)
