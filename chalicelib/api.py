@@ -94,7 +94,7 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
 
     @route("/datasets", "GET")
     def list_datasets() -> dict[str, Any]:
-        return {"datasets": list(services().datasets.statuses())}
+        return {"datasets": list(services().datasets.list())}
 
     @route("/datasets/{name}", "GET")
     def describe_dataset(name: str) -> Mapping[str, Any]:

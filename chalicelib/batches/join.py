@@ -67,7 +67,7 @@ def outcomes(storage: Storage, batch: str, run: str, unanswered: str) -> Iterato
 
 
 def _collect(output: bytes, wanted: frozenset[str], answers: dict[str, Mapping[str, Any]]) -> None:
-    """Add the output's answers: the first a key, but a label goes before an error."""
+    """Add the output's answers: one a key, a label before an error."""
     for line in output.split(b"\n"):
         try:
             answer = json.loads(line)
@@ -75,10 +75,8 @@ def _collect(output: bytes, wanted: frozenset[str], answers: dict[str, Mapping[s
             continue  # cut off, or nothing: its key stays without an answer
         if not isinstance(answer, dict) or answer.get("key") not in wanted:
             continue
-        known = answers.get(answer["key"])
-        if (_has_label(answer) and (known is None or not _has_label(known))) or (
-            known is None and isinstance(answer.get("error"), str)
-        ):
+        first = answer["key"] not in answers
+        if _has_label(answer) or (first and isinstance(answer.get("error"), str)):
             answers[answer["key"]] = answer
 
 

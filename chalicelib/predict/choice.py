@@ -16,7 +16,7 @@ class DatasetStatuses(Protocol):
     def status(self, name: str) -> Mapping[str, Any]:
         """Raises DatasetNotFound."""
 
-    def statuses(self) -> Sequence[Mapping[str, Any]]:
+    def list(self) -> Sequence[Mapping[str, Any]]:
         """All of them, by name."""
 
 
@@ -51,7 +51,7 @@ class Choice:
         try:
             status = self._datasets.status(dataset)
         except DatasetNotFound as error:
-            known = ", ".join(str(s["dataset"]) for s in self._datasets.statuses()) or "none yet"
+            known = ", ".join(str(s["dataset"]) for s in self._datasets.list()) or "none yet"
             raise DatasetNotFound(
                 f"There is no dataset {dataset!r} (there are: {known}). "
                 f"{how_to_get_a_model(dataset)}"
@@ -65,7 +65,7 @@ class Choice:
         return champion
 
     def _only_one(self) -> Champion:
-        statuses = self._datasets.statuses()
+        statuses = self._datasets.list()
         champions = [champion for champion in map(_champion, statuses) if champion is not None]
         if len(champions) == 1:
             return champions[0]

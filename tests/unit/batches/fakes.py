@@ -210,7 +210,7 @@ class MemoryDatasets:
             "champion": champion,
         }
 
-    def statuses(self) -> list[dict[str, Any]]:
+    def list(self) -> list[dict[str, Any]]:
         return [self.status(name) for name in sorted(self.champions)]
 
 

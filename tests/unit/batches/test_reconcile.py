@@ -283,6 +283,10 @@ def test_failed_job_keeps_what_it_has_and_is_tried_again(world: World) -> None:
     row = next(csv.DictReader(io.StringIO(world.result("b", "rejected.csv"))))
     assert "inbox/b/_READY" in row["message"]
     world.drop("b")
+    world.batches.reconcile("b")
+    before = world.result("b", "summary.json")
+    world.writer.write({"batch": "b", "run": status["run"]})  # a late copy of the first try's
+    assert world.result("b", "summary.json") == before
     world.settle("b")
     status = world.status("b")
     assert status["phase"] == "Done"
@@ -299,7 +303,9 @@ def test_missing_and_double_lines_and_rubbish_still_give_each_file_once(world: W
     out = f"work/b/{run}/output/00000.jsonl.out"
     lines = world.storage.get_bytes(out)
     stranger = b'{"key": "inbox/other/x.png", "error": "e", "message": "m"}\n'
-    world.storage.put_bytes(out, lines + lines + stranger + b'[1]\nnull\n{"key": "inb', "")
+    error = b'{"key": "inbox/b/1.png", "error": "e", "message": "m"}\n'
+    rubbish = stranger + b'[1]\nnull\n{"key": "inb'
+    world.storage.put_bytes(out, error + lines + lines + error + rubbish, "")
     world.settle("b")
     assert everything(world, "b") == ["1.png", "2.png", "3.png"]
     assert files(world.result("b", "rejected.csv")) == ["2.png"]
@@ -383,15 +389,25 @@ def test_limit_of_the_account_is_waited_out(world: World) -> None:
     assert world.status("b")["phase"] == "Done"
 
 
-def test_page_escapes_names_and_caps_rows(world: World) -> None:
-    world.drop("b", *ODD, *(f"{n:04d}.png" for n in range(2100)))
+def test_page_escapes_what_users_name(world: World) -> None:
+    world.drop("b", *ODD, "<i>.txt")
     world.settle("b")
     html = world.result("b", "index.html")
-    assert "&lt;b&gt;&amp;amp;.png" in html or "The first 2,000" in html
+    assert "&lt;b&gt;&amp;amp;.png" in html
+    assert "&lt;i&gt;.txt" in html
     assert "<b>" not in html
-    assert "The first 2,000 of 2,107" in html
+    assert "<i>" not in html
     assert "http" not in html
     assert "These bytes are no image." in html
+
+
+def test_page_caps_its_rows_and_says_so(world: World) -> None:
+    world.drop("b", *(f"{n:04d}.png" for n in range(2100)), *(f"{n}.txt" for n in range(501)))
+    world.settle("b")
+    html = world.result("b", "index.html")
+    assert "The first 2,000 of 2,100" in html
+    assert "The first 500 of 501" in html
+    assert html.count("<tr>") < 2600
 
 
 def test_status_of_unknown_or_impossible_batch(world: World) -> None:

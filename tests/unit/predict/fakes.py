@@ -28,7 +28,7 @@ class MemoryDatasets:
             "champion": None if job is None else {"training_job": job, "version": "a" * 64},
         }
 
-    def statuses(self) -> list[dict[str, Any]]:
+    def list(self) -> list[dict[str, Any]]:
         return [self.status(name) for name in sorted(self.champions)]
 
     def retrain(self, name: str) -> dict[str, Any]:
