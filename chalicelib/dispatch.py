@@ -5,8 +5,8 @@ names the same one many times, so it is reconciled once a batch. The work queue:
 heavy step.
 
 A message whose work failed is handed back alone, for SQS to retry and, in the end, to park in the
-dead-letter queue. A message that says nothing we understand is logged and dropped: another try would
-not understand it either.
+dead-letter queue. A message that says nothing we understand is logged and dropped: another try
+would not understand it either.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Dispatcher:
             "at": iso(self._clock()),
         }
         self._storage.put_json(names.misplaced_key(event.key), report)
-        self._log.warning("misplaced object", **report)
+        self._log.warning("misplaced object", report=report)
 
     def _sweep(self) -> None:
         """Wake everybody that the table or the bucket knows, each by a message of its own."""

@@ -1,8 +1,8 @@
 """Bodies of the events queue as typed values.
 
 A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}` or
-`s3:TestEvent`. `parse` never raises for what a body says: what cannot be understood becomes `Rubbish`,
-because another try would not understand it either.
+`s3:TestEvent`. `parse` never raises for what a body says: what cannot be understood becomes
+`Rubbish`, because another try would not understand it either.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Queues:
         self._work_url = work_url
 
     def wake(self, id: str, delay_seconds: int = 0) -> None:
-        """Have `id` reconciled in so many seconds, 900 at most: who waits longer is woken between."""
+        """Have `id` reconciled in so many seconds, 900 at most."""
         self._client.send_message(
             QueueUrl=self._events_url,
             MessageBody=json.dumps({"reconcile": id}),

@@ -44,7 +44,7 @@ class Table:
         return None if found is None else _item(found)
 
     def put(self, id: str, state: Mapping[str, Any], revision: int) -> Item:
-        """Write over `revision` (0: there must be none). Raises RevisionConflict if it is another."""
+        """Write over `revision` (0: there is none yet). Raises RevisionConflict otherwise."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(id)"}
         if revision:
             condition = {

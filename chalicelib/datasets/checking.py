@@ -1,0 +1,95 @@
+"""Wait for the preflight, which the `work` function runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from chalicelib import names
+from chalicelib.clock import iso
+from chalicelib.datasets.content import look
+from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
+from chalicelib.errors import ObjectNotFound
+
+LEASE_SECONDS = 960  # a little longer than the work function may run
+TRIES = 3
+
+
+def step(parts: Parts, state: State) -> Move:
+    """Ask for the preflight, or take up its report."""
+    version = state.version or ""
+    if look(parts.storage, state.dataset).version != version:
+        return go(
+            replace(
+                state,
+                phase=Phase.WAITING,
+                taken=None,
+                lease_until=None,
+                tries=0,
+                message="the data changed while it was being checked",
+            )
+        )
+    report = read_report(parts, state)
+    if report is not None and int(report["check"]) >= state.check:
+        return go(_checked(parts, state, report))
+    if state.lease_until is not None:
+        left = -parts.seconds_since(state.lease_until)
+        if left > 0:
+            return rest(state, wake=math.ceil(left))
+    if state.tries >= TRIES:
+        message = f"the check of the data did not finish in {TRIES} tries; see the function's log"
+        return go(state.settle(Phase.FAILED, Outcome.FAILED, message))
+    parts.queues.work("preflight", dataset=state.dataset, version=version, check=state.check)
+    until = iso(parts.clock() + timedelta(seconds=LEASE_SECONDS))
+    return rest(replace(state, lease_until=until, tries=state.tries + 1), wake=LEASE_SECONDS)
+
+
+def read_report(parts: Parts, state: State) -> Mapping[str, Any] | None:
+    """The preflight's report.json of the version, or None."""
+    key = names.preflight_prefix(state.dataset, state.version or "") + "report.json"
+    try:
+        report: Mapping[str, Any] = parts.storage.get_json(key)
+    except ObjectNotFound:
+        return None
+    return report
+
+
+def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
+    version = state.version or ""
+    prefix = names.preflight_prefix(state.dataset, version)
+    state = replace(
+        state, report=parts.storage.uri(prefix + "report.txt"), lease_until=None, tries=0
+    )
+    if not report["ok"]:
+        return state.settle(Phase.REFUSED, Outcome.REFUSED, str(report["summary"]))
+    past = state.past_of(version)
+    attempt = past.attempt + 1
+    # Attempts that this item knows nothing of (it was lost once) keep their names. The first one is
+    # taken over as it is: the same data, so the same job.
+    while past.attempt and parts.training.describe(
+        parts.names.job(state.dataset, version, attempt)
+    ):
+        attempt += 1
+    return start_attempt(parts, state, attempt)
+
+
+def start_attempt(parts: Parts, state: State, attempt: int) -> State:
+    """Note the attempt before its job is made, so that no number is used twice."""
+    version = state.version or ""
+    job = parts.names.job(state.dataset, version, attempt)
+    state = replace(
+        state,
+        phase=Phase.TRAINING,
+        attempt=attempt,
+        training_job=job,
+        package=None,
+        message=f"training job {job} is about to start",
+    )
+    note = replace(
+        state.past_of(version), attempt=attempt, package=None, outcome=None, report=state.report
+    )
+    return state.remember(version, note)

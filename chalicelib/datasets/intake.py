@@ -1,0 +1,186 @@
+"""Settled and waiting datasets: is there something new to take up?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from chalicelib import names
+from chalicelib.aws.registry import Approval
+from chalicelib.clock import iso
+from chalicelib.datasets.content import Content, look
+from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go, rest
+
+OPEN_TO_PEOPLE = 5  # newest packages that a person may still approve or reject
+
+
+def consider(parts: Parts, state: State) -> Move:
+    """The step of every phase in which nothing is under way."""
+    decided = _decided_by_person(parts, state)
+    if decided is not None:
+        return decided
+    content = look(parts.storage, state.dataset)
+    new_ready = content.ready is not None and content.ready != state.ready
+    if content.empty and not new_ready:
+        return rest(_idle(state))
+    waiting = state.phase is Phase.WAITING and not state.settled
+    if not (content.version != state.taken or new_ready or state.retrain or waiting):
+        return rest(state)
+    if not new_ready and not state.retrain:
+        state = _noticed(parts, state, content)
+        seconds = _seconds_to_quiet(parts, state, content)
+        if seconds > 0:
+            message = (
+                "waiting until nothing has been uploaded for "
+                f"{parts.settings.quiet_seconds} s; put {names.READY} to start now"
+            )
+            waiting_state = replace(
+                state, phase=Phase.WAITING, settled=False, outcome=None, message=message
+            )
+            return rest(waiting_state, wake=seconds)
+    return go(_take_up(parts, state, content, new_ready))
+
+
+def _idle(state: State) -> State:
+    return replace(
+        state,
+        phase=Phase.WAITING,
+        settled=True,
+        outcome=None,
+        version=None,
+        taken=None,
+        retrain=False,
+        attempt=0,
+        training_job=None,
+        package=None,
+        report=None,
+        seen=None,
+        seen_at=None,
+        message=f"no data: put CSVs under {names.dataset_prefix(state.dataset)}",
+    )
+
+
+def _noticed(parts: Parts, state: State, content: Content) -> State:
+    """Since when has the data looked like this? A removal leaves no time behind it but ours."""
+    if state.seen == content.version:
+        return state
+    return replace(state, seen=content.version, seen_at=iso(parts.clock()))
+
+
+def _seconds_to_quiet(parts: Parts, state: State, content: Content) -> int:
+    quiet = parts.settings.quiet_seconds
+    since = [parts.seconds_since(iso(content.newest))] if content.newest else []
+    if state.seen_at is not None:
+        since.append(parts.seconds_since(state.seen_at))
+    left = math.ceil(quiet - min(since, default=quiet))
+    if left <= 0 and parts.storage.multipart_open(names.dataset_prefix(state.dataset)):
+        return max(1, quiet)
+    return max(0, left)
+
+
+def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> State:
+    """Begin a run of the data as it is, or say what is known of it already."""
+    version, again = content.version, state.retrain
+    past = state.past_of(version)
+    state = replace(
+        state,
+        version=version,
+        taken=version,
+        ready=content.ready if new_ready else state.ready,
+        settled=False,
+        outcome=None,
+        retrain=False,
+        attempt=past.attempt,
+        training_job=(
+            parts.names.job(state.dataset, version, past.attempt) if past.attempt else None
+        ),
+        package=past.package,
+        report=past.report,
+        seen=None,
+        seen_at=None,
+        lease_until=None,
+        asked_at=None,
+        tries=0,
+    )
+    if again:
+        return _check(replace(state, package=None))
+    if state.champion is not None and state.champion.version == version:
+        return _already_live(state)
+    if past.package is not None:
+        return replace(
+            state, phase=Phase.JUDGING, message="this data has been trained: back to the gate"
+        )
+    if not new_ready and past.outcome in (Outcome.REFUSED, Outcome.FAILED):
+        phase = Phase(past.outcome)
+        return state.settle(phase, Outcome(past.outcome), past.message)
+    return _check(state)
+
+
+def _check(state: State) -> State:
+    return replace(
+        state,
+        phase=Phase.CHECKING,
+        message="the data is being checked",
+        training_job=None,
+        report=None,
+        check=state.check + 1,
+    )
+
+
+def _already_live(state: State) -> State:
+    champion = state.champion
+    assert champion is not None
+    accuracy = "" if champion.accuracy is None else f" (held-out accuracy {champion.accuracy:.4f})"
+    return replace(
+        state,
+        phase=Phase.LIVE,
+        settled=True,
+        outcome=Outcome.ALREADY_TRAINED,
+        training_job=champion.training_job,
+        package=champion.model_package_arn,
+        message=(
+            "this very data has been trained already, by "
+            f"{champion.training_job}{accuracy}, which is live"
+        ),
+    )
+
+
+def _decided_by_person(parts: Parts, state: State) -> Move | None:
+    """A person approves or rejects in the model registry what the gate left open or turned down."""
+    open_ones = [
+        (version, past)
+        for version, past in state.past.items()
+        if past.package and past.outcome in (Outcome.PENDING_APPROVAL, Outcome.REJECTED)
+    ]
+    for version, past in open_ones[-OPEN_TO_PEOPLE:]:
+        package = parts.registry.describe(past.package or "")
+        if package is None:
+            continue
+        if package.approval == Approval.APPROVED:
+            return go(_approved(parts, state, version, past))
+        if package.approval == Approval.REJECTED and past.outcome == Outcome.PENDING_APPROVAL:
+            message = f"a person rejected it: {package.description}"
+            if version == state.version:
+                return go(state.settle(Phase.REJECTED, Outcome.REJECTED, message, by_person=True))
+            note = replace(past, outcome=Outcome.REJECTED, message=message, by_person=True)
+            return go(state.remember(version, note))
+    return None
+
+
+def _approved(parts: Parts, state: State, version: str, past: Past) -> State:
+    job = parts.names.job(state.dataset, version, past.attempt)
+    return replace(
+        state,
+        phase=Phase.VERIFYING,
+        version=version,
+        attempt=past.attempt,
+        training_job=job,
+        package=past.package,
+        report=past.report,
+        settled=False,
+        outcome=None,
+        tries=0,
+        asked_at=None,
+        message=f"a person approved {job}",
+    )

@@ -1,0 +1,193 @@
+"""Datasets: the way into flow 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import names
+from chalicelib.aws.endpoints import Endpoints, Runtime
+from chalicelib.aws.queues import LONGEST_DELAY, Queues
+from chalicelib.aws.registry import Registry
+from chalicelib.aws.storage import Storage
+from chalicelib.aws.table import Item, Table
+from chalicelib.aws.training import Training
+from chalicelib.clock import Clock, iso
+from chalicelib.datasets import checking, deployment, intake, judging, training
+from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.state import Champion, Move, Outcome, Past, Phase, State, rest
+from chalicelib.errors import Conflict, DatasetNotFound, RevisionConflict, Unavailable
+from chalicelib.settings import Settings
+
+STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
+    Phase.WAITING: intake.consider,
+    Phase.CHECKING: checking.step,
+    Phase.REFUSED: intake.consider,
+    Phase.TRAINING: training.step,
+    Phase.FAILED: intake.consider,
+    Phase.JUDGING: judging.step,
+    Phase.PENDING_APPROVAL: intake.consider,
+    Phase.REJECTED: intake.consider,
+    Phase.VERIFYING: deployment.verify,
+    Phase.DEPLOYING: deployment.deploy,
+    Phase.LIVE: intake.consider,
+}
+MOST_STEPS = 30  # in one call; who needs more is woken again
+RETRY_SECONDS = 60  # after AWS refused for now
+
+
+class Datasets:
+    """All datasets of a stage. Every method takes or gives the dataset's bare name."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        table: Table,
+        storage: Storage,
+        queues: Queues,
+        training: Training,
+        registry: Registry,
+        endpoints: Endpoints,
+        runtime: Runtime,
+        clock: Clock,
+        logger: Logger,
+    ) -> None:
+        self._table = table
+        self._parts = Parts(
+            settings, storage, queues, training, registry, endpoints, runtime, clock, logger
+        )
+
+    def reconcile(self, name: str) -> None:
+        """Take every next step there is. Safe to call twice at once and after any death."""
+        for _ in range(MOST_STEPS):
+            try:
+                if not self._step(name):
+                    return
+            except RevisionConflict:
+                continue  # somebody else was first: look again from where they left it
+        self._parts.queues.wake(names.dataset_id(name), 1)
+
+    def preflight(self, fields: Mapping[str, Any]) -> None:
+        """Check a version's CSVs and report (in the `work` function), then wake the reconciler."""
+        dataset = names.check_name(names.Owner.DATASET, str(fields["dataset"]))
+        check = int(fields.get("check", 0))
+        Preflight(self._parts.storage, self._parts.clock, self._parts.logger).run(
+            dataset, str(fields["version"]), check
+        )
+        self._parts.queues.wake(names.dataset_id(dataset))
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The dataset status of docs/architecture.md. Raises DatasetNotFound, NameRefused."""
+        return self._status(State.from_json(self._item(name).state))
+
+    def list(self) -> list[dict[str, Any]]:
+        """The status of every dataset, by name."""
+        items = self._table.items(f"{names.Owner.DATASET}/")
+        return [self._status(State.from_json(item.state)) for item in items]
+
+    def retrain(self, name: str) -> dict[str, Any]:
+        """Train the present version once more. Raises DatasetNotFound, NameRefused, Conflict."""
+        for _ in range(MOST_STEPS):
+            item = self._item(name)
+            state = State.from_json(item.state)
+            if state.taken is None and state.settled:
+                raise Conflict(
+                    f"{name} has no data: put CSVs under {names.dataset_prefix(name)} first"
+                )
+            asked = replace(state, retrain=True)
+            if state.settled:
+                asked = replace(
+                    asked, settled=False, outcome=None, message="to be trained once more"
+                )
+            try:
+                self._write(asked, item.revision)
+            except RevisionConflict:
+                continue
+            self._parts.queues.wake(names.dataset_id(name))
+            return self._status(asked)
+        raise Conflict(f"{name} is changing too fast: try again")
+
+    def _step(self, name: str) -> bool:
+        """One step; is there another one to take at once?"""
+        item = self._table.get(names.dataset_id(name))
+        state = self._rebuilt(name) if item is None else State.from_json(item.state)
+        try:
+            move = STEPS[state.phase](self._parts, state)
+        except Unavailable as error:
+            self._parts.logger.warning("AWS refuses for now", dataset=name, reason=str(error))
+            move = rest(replace(state, message=f"waiting for AWS: {error}"), wake=RETRY_SECONDS)
+        after = self._woken(move)
+        if item is None and not move.again and after.settled and after.champion is None:
+            return False  # nothing was ever there: leave no item behind
+        if after != state or item is None:
+            self._write(after, 0 if item is None else item.revision)
+            self._tell(state, after)
+        return move.again
+
+    def _woken(self, move: Move) -> State:
+        """Send the delayed message, unless one is on its way that comes soon enough."""
+        state = move.state
+        if move.wake is None:
+            return state
+        seconds = max(1, min(LONGEST_DELAY, move.wake))
+        if state.wake_at is not None:
+            left = -self._parts.seconds_since(state.wake_at)
+            if 0 < left <= seconds + 1:
+                return state
+        self._parts.queues.wake(names.dataset_id(state.dataset), seconds)
+        return replace(state, wake_at=iso(self._parts.clock() + timedelta(seconds=seconds)))
+
+    def _write(self, state: State, revision: int) -> Item:
+        stamped = replace(state, updated=iso(self._parts.clock()))
+        return self._table.put(names.dataset_id(state.dataset), stamped.to_json(), revision)
+
+    def _tell(self, before: State, after: State) -> None:
+        if (before.phase, before.settled, before.message) != (
+            after.phase,
+            after.settled,
+            after.message,
+        ):
+            self._parts.logger.info(
+                after.message, dataset=after.dataset, phase=after.phase, outcome=after.outcome
+            )
+
+    def _item(self, name: str) -> Item:
+        id = names.dataset_id(names.check_name(names.Owner.DATASET, name))
+        item = self._table.get(id)
+        if item is None:
+            raise DatasetNotFound(
+                f"there is no dataset {name}: put CSVs under {names.dataset_prefix(name)}"
+            )
+        return item
+
+    def _status(self, state: State) -> dict[str, Any]:
+        return state.status(self._parts.names.endpoint(state.dataset))
+
+    def _rebuilt(self, name: str) -> State:
+        """What can be known without an item: the champion is what the live endpoint serves."""
+        parts, state = self._parts, State(name)
+        endpoint = parts.endpoints.describe(parts.names.endpoint(name))
+        run = None if endpoint is None else parts.names.parse_job(endpoint.config)
+        if endpoint is None or run is None:
+            return state
+        package = parts.registry.find(parts.names.group(name), {"training_job": endpoint.config})
+        if package is None:
+            parts.logger.warning("the live model is in no registry", endpoint=endpoint.name)
+            return state
+        accuracy = package.properties.get("accuracy")
+        version = package.properties["dataset_version"]
+        champion = Champion(
+            version,
+            endpoint.config,
+            package.arn,
+            None if accuracy is None else float(accuracy),
+            iso(parts.clock()),
+        )
+        past = Past(attempt=run.attempt, outcome=Outcome.LIVE, package=package.arn)
+        return replace(state, champion=champion).remember(version, past)

@@ -1,0 +1,182 @@
+"""What is remembered of a dataset between two calls, and how the API shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+REMEMBERED = 30  # versions whose outcome is kept
+
+
+class Phase(StrEnum):
+    """Where a dataset stands."""
+
+    WAITING = "Waiting"
+    CHECKING = "Checking"
+    REFUSED = "Refused"
+    TRAINING = "Training"
+    FAILED = "Failed"
+    JUDGING = "Judging"
+    PENDING_APPROVAL = "PendingApproval"
+    REJECTED = "Rejected"
+    VERIFYING = "Verifying"
+    DEPLOYING = "Deploying"
+    LIVE = "Live"
+
+
+class Outcome(StrEnum):
+    """How the last version taken up ended."""
+
+    LIVE = "Live"
+    ALREADY_TRAINED = "AlreadyTrained"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    REJECTED = "Rejected"
+    PENDING_APPROVAL = "PendingApproval"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that is live. `accuracy` is on its own held-out rows."""
+
+    version: str
+    training_job: str
+    model_package_arn: str
+    accuracy: float | None
+    since: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """What became of a version: its newest attempt."""
+
+    attempt: int = 0
+    outcome: str | None = None
+    message: str = ""
+    package: str | None = None
+    report: str | None = None
+    by_person: bool = False  # a person, not the gate, rejected it
+
+
+@dataclass(frozen=True)
+class State:
+    """One dataset. Times are ISO 8601.
+
+    `taken` is the version of the data that was last taken up; `version` the one that the
+    phase speaks of: another one while a person's approval brings an older model live.
+    """
+
+    dataset: str
+    phase: Phase = Phase.WAITING
+    message: str = "nothing has been dropped yet"
+    version: str | None = None
+    attempt: int = 0
+    training_job: str | None = None
+    ready: str | None = None
+    settled: bool = True
+    outcome: Outcome | None = None
+    report: str | None = None
+    champion: Champion | None = None
+    updated: str | None = None
+
+    taken: str | None = None
+    retrain: bool = False  # train the present version once more, asked for by a person
+    package: str | None = None  # the model package of `training_job`
+    check: int = 0  # counts preflights, so that an old report is not taken for the new one
+    lease_until: str | None = None  # when the preflight that was asked for is given up
+    asked_at: str | None = None  # when the live endpoint was told to change
+    tries: int = 0  # of the phase's own step
+    seen: str | None = None  # version last seen while waiting for quiet, and since when
+    seen_at: str | None = None
+    wake_at: str | None = None  # a delayed message is on its way
+    past: Mapping[str, Past] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the table holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> State:
+        """From the table; what an older release did not write takes its default."""
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in raw.items() if name in known}
+        values["phase"] = Phase(raw["phase"])
+        values["outcome"] = None if raw.get("outcome") is None else Outcome(raw["outcome"])
+        champion = raw.get("champion")
+        values["champion"] = None if champion is None else Champion(**champion)
+        values["past"] = {version: Past(**past) for version, past in raw.get("past", {}).items()}
+        return cls(**values)
+
+    def status(self, endpoint: str) -> dict[str, Any]:
+        """The dataset status of docs/architecture.md."""
+        return {
+            "dataset": self.dataset,
+            "phase": self.phase,
+            "message": self.message,
+            "version": self.version,
+            "attempt": self.attempt,
+            "training_job": self.training_job,
+            "ready": self.ready,
+            "settled": self.settled,
+            "outcome": self.outcome,
+            "report": self.report,
+            "champion": None if self.champion is None else asdict(self.champion),
+            "endpoint": endpoint,
+            "updated": self.updated,
+        }
+
+    def past_of(self, version: str | None) -> Past:
+        return self.past.get(version or "", Past())
+
+    def remember(self, version: str, past: Past) -> State:
+        """Note what became of a version; the oldest notes go first."""
+        notes = {known: note for known, note in self.past.items() if known != version}
+        notes[version] = past
+        return replace(self, past=dict(list(notes.items())[-REMEMBERED:]))
+
+    def settle(
+        self, phase: Phase, outcome: Outcome, message: str, *, by_person: bool = False
+    ) -> State:
+        """End the run of `version` and note its outcome."""
+        settled = replace(
+            self,
+            phase=phase,
+            outcome=outcome,
+            message=message,
+            settled=True,
+            lease_until=None,
+            asked_at=None,
+            tries=0,
+        )
+        if self.version is None:
+            return settled
+        note = replace(
+            self.past_of(self.version),
+            outcome=outcome,
+            message=message,
+            report=self.report,
+            package=self.package or self.past_of(self.version).package,
+            by_person=by_person,
+        )
+        return settled.remember(self.version, note)
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a step comes to: the state to write, when to be woken (s), whether to go on at once."""
+
+    state: State
+    wake: int | None = None
+    again: bool = False
+
+
+def go(state: State) -> Move:
+    """On to the next step."""
+    return Move(state, again=True)
+
+
+def rest(state: State, wake: int | None = None) -> Move:
+    """Until an event, or for `wake` seconds at most."""
+    return Move(state, wake)
