@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from chalicelib.errors import (
     LimitReached,
@@ -63,7 +63,7 @@ def sagemaker_errors() -> Iterator[None]:
         if known is None:
             raise
         raise known from error
-    except (ReadTimeoutError, ConnectTimeoutError) as error:
+    except (ConnectionError, HTTPClientError) as error:
         raise Unavailable(str(error)) from error
 
 
