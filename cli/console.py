@@ -23,7 +23,7 @@ from rich.progress import (
 def make_console(stderr: bool = False) -> Console:
     """A console that never wraps, colours numbers or reads markup in what users name."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 120
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 200
     return Console(
         stderr=stderr, width=width, soft_wrap=True, highlight=False, markup=False, emoji=False
     )

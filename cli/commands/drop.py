@@ -93,24 +93,25 @@ def print_outcome(status: DatasetStatus, target: Target, console: Console) -> in
     """What came of the drop, and how to go on; the exit status."""
     good = status.outcome in ("Live", "AlreadyTrained")
     if status.outcome == "AlreadyTrained":
-        console.print("This very data has been trained already.", style="bold green")
+        said = status.message or "this very data has been trained already"
+        console.print(_sentence(said), style="bold green")
     elif status.outcome == "Live":
         console.print(f"{status.dataset} is live.", style="bold green")
     else:
-        console.print(f"{status.outcome}: {status.message}", style="bold red")
-    if good and status.message:
-        console.print(status.message)
+        outcome = status.outcome or status.phase
+        plain = status.message.lower().startswith(outcome.lower())
+        said = status.message if plain else f"{outcome}: {status.message}"
+        console.print(_sentence(said), style="bold red")
     if status.outcome == "Refused" and status.report:
         print_problems(target.client("s3"), status.report, console)
+        console.print(f"Report: {status.report}")
     if status.champion and status.champion.accuracy is not None:
         console.print(
             f"The model that answers: {status.champion.training_job}, "
             f"right on {status.champion.accuracy:.1%} of the held-out images."
         )
-    elif not good and status.champion:
-        console.print("The model that was live before still answers.")
-    if status.report:
-        console.print(f"Report: {status.report}")
+    elif status.champion:
+        console.print(f"The model that answers: {status.champion.training_job}.")
     if good:
         console.print(f"Ask it: pigeonhole predict IMAGE --dataset {status.dataset}")
     return LIVE if good else NOT_LIVE
@@ -145,6 +146,10 @@ def left_behind(name: str, target: Target) -> str:
         f"No longer watching. What was uploaded to {name} goes on in the cloud; "
         f"`pigeonhole status{option}` shows it."
     )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _stem(file_name: str) -> str:

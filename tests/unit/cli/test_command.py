@@ -116,7 +116,7 @@ def test_problems_name_file_line_and_reason() -> None:
     ("outcome", "code", "words"),
     [
         ("Live", 0, "letters is live"),
-        ("AlreadyTrained", 0, "trained already"),
+        ("AlreadyTrained", 0, "The process died."),
         ("Failed", 1, "Failed: the process died"),
         ("Rejected", 1, "Rejected: the process died"),
         ("PendingApproval", 1, "PendingApproval: the process died"),
