@@ -48,7 +48,7 @@ def client(service: str, read_seconds: int = READ_SECONDS, attempts: int = 4) ->
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
-        retries={"mode": "standard", "max_attempts": attempts},
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
     return boto3.client(service, config=config)
 
