@@ -44,8 +44,8 @@ def up(
     Returns at once when one already runs on this home. Raises OtherCloud when that one has another
     port, CloudNotStarted when it does not come up.
     """
-    found = home.running()
-    if found is not None and found.pid:
+    found = _holder(home)
+    if found is not None:
         if port not in (None, found.gateway):
             raise OtherCloud(
                 f"a local cloud already runs in {home.root} on port {found.gateway} (process "
@@ -71,7 +71,7 @@ def up(
 
 def down(home: Home, say: Say = lambda _: None) -> bool:
     """Stop the cloud and wait until everything that it started has ended. False when none ran."""
-    found = home.running()
+    found = _holder(home)
     if found is None:
         return False
     say(f"stopping the local cloud (process {found.pid})")
@@ -84,6 +84,15 @@ def down(home: Home, say: Say = lambda _: None) -> bool:
             deadline = float("inf")
         time.sleep(_LOOK)
     return True
+
+
+def _holder(home: Home) -> Running | None:
+    """The cloud that holds the home; waits for one that has just taken it to write its name."""
+    while True:
+        found = home.running()
+        if found is None or found.pid:
+            return found
+        time.sleep(_LOOK)
 
 
 def _wait(

@@ -57,8 +57,10 @@ def _log_to(home: Home) -> None:
     to_file = logging.handlers.RotatingFileHandler(
         home.log, maxBytes=_LONGEST_LOG, backupCount=1, encoding="utf-8"
     )
-    to_screen = logging.StreamHandler(sys.stderr)
-    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=[to_file, to_screen])
+    handlers: list[logging.Handler] = [to_file]
+    if sys.stderr.isatty():  # a pipe that nobody reads would block, a file would grow for ever
+        handlers.append(logging.StreamHandler(sys.stderr))
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers)
     logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
