@@ -26,8 +26,7 @@ import time
 
 
 def main(arguments: list[str]) -> int:
-    """Run `arguments[1:]` under guard; `arguments[0]` is the grace in seconds. Returns its status.
-    """
+    """Run `arguments[1:]` under guard, `arguments[0]` being the grace; returns its status."""
     grace, command = float(arguments[0]), arguments[1:]
     wake, ring = os.pipe()
     os.set_blocking(ring, False)

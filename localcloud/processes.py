@@ -63,8 +63,7 @@ class Process:
         return self._keeper.returncode
 
     def stop(self, grace: float = 120.0) -> int:
-        """SIGTERM to the command, `grace` seconds, SIGKILL to its group; returns the exit status.
-        """
+        """SIGTERM to the command, `grace` seconds, SIGKILL to its group; returns its status."""
         self.terminate()
         with contextlib.suppress(TimeoutError):
             return self.wait(grace)
