@@ -10,7 +10,6 @@ TOOLS := .venv/.tools
 DEV := .venv/.dev
 CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/.made
 PYTEST := $(VENVS)/pytest/.made
-PIP := -m pip install -qq --disable-pip-version-check --no-input
 
 .PHONY: help setup setup-test demo up down test lint bench lock package deploy destroy clean
 .DEFAULT_GOAL := help
@@ -60,41 +59,22 @@ destroy: $(TOOLS) ## remove what deploy made (STAGE=dev or prod)
 	@$(BIN)/pigeonhole destroy --stage $(STAGE)
 
 clean: ## remove environments, builds and the demo's state (keeps .local)
-	rm -rf .venv .venvs .demo build pigeonhole.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv.lock .venvs .demo build pigeonhole.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- environments: made anew when their pinned requirements change ----
 
-# $(1): folder
-define new_environment
-	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
-		echo "Pigeonhole needs Python 3.11, 3.12 or 3.13 with venv; '$(PYTHON)' is `$(PYTHON) --version 2>&1`." >&2; \
-		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)   (Debian, Ubuntu: apt install python3-venv)" >&2; \
-		exit 1; }
-	@$(PYTHON) -m venv --clear $(1)
-endef
+ENVIRONMENT := $(PYTHON) .ci/environment.py
 
 $(TOOLS): requirements/tools.txt pyproject.toml
-	$(call new_environment,.venv)
-	@echo "Installing the command and the local cloud (.venv)"
-	@$(BIN)/python $(PIP) --require-hashes -r requirements/tools.txt
-	@$(BIN)/python $(PIP) --no-build-isolation --no-deps --no-index -e .
-	@touch $@
+	@$(ENVIRONMENT) venv .venv $@ $< --editable .
 
-$(DEV): $(TOOLS) requirements/dev.txt
-	@echo "Installing linters and test tools (.venv)"
-	@$(BIN)/python $(PIP) --require-hashes -r requirements/dev.txt
-	@touch $@
+$(DEV): requirements/dev.txt $(TOOLS)
+	@$(BIN)/python .ci/environment.py add .venv $@ $<
 
 $(VENVS)/%/.made: requirements/%.txt
-	$(call new_environment,$(VENVS)/$*)
-	@echo "Installing $* ($(VENVS)/$*)"
-	@$(VENVS)/$*/bin/python $(PIP) --require-hashes -r requirements/$*.txt
-	@touch $@
+	@$(ENVIRONMENT) venv $(VENVS)/$* $@ $<
 
-# pytest for the containers' tests lies beside their environments, so that these stay as they are shipped.
+# pytest for the containers' tests lies beside their environments, so that these stay as shipped.
 $(PYTEST): requirements/test-containers.txt $(TOOLS)
-	@echo "Installing pytest for the containers' tests ($(VENVS)/pytest)"
-	@rm -rf $(VENVS)/pytest
-	@$(BIN)/python $(PIP) --require-hashes --target $(VENVS)/pytest -r requirements/test-containers.txt
-	@touch $@
+	@$(BIN)/python .ci/environment.py folder $(VENVS)/pytest $@ $<
