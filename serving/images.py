@@ -76,6 +76,13 @@ def sniff(body: bytes) -> str | None:
     return None
 
 
+def png_size(body: bytes) -> tuple[int, int] | None:
+    """(width, height) of a PNG, read from its first 24 bytes; None for anything else."""
+    if body[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" or len(body) < 24:
+        return None
+    return struct.unpack(">II", body[16:24])
+
+
 def decode(body: bytes) -> Image.Image:
     """The picture in `body`: 8 bits, mode L, RGB or RGBA, upright, first frame of several.
 

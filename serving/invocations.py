@@ -18,6 +18,8 @@ from serving.model import Model
 from serving.payloads import KEYS_TYPE, media_type, parse
 from serving.settings import Settings
 
+QUICK_BYTES = 16 * 1024
+
 log = logging.getLogger("serving")
 
 
@@ -76,6 +78,19 @@ class Invocations:
             log.exception("failed on a body of %d bytes, type %r", len(body), kind)
             message = "The container failed on this request; its log says why."
             return Answer(500, answers.error("internal_error", message))
+
+    def is_quick(self, content_type: str, body: bytes) -> bool:
+        """Whether a call takes a millisecond or two: a few rows, or a PNG of the model's own size.
+
+        Such a call is not worth a thread; the answer errs towards False.
+        """
+        if len(body) > QUICK_BYTES or not self._model.quick:
+            return False
+        signature = self._model.signature
+        if media_type(content_type) in ("application/x-npy", "text/csv"):
+            return True
+        own_size = images.png_size(body) == (signature.width, signature.height)
+        return own_size and media_type(content_type) != KEYS_TYPE
 
     def _to_pixels(self, body: bytes) -> NDArray[np.uint8]:
         image = images.decode(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from serving.errors import ArtifactError
 
 FORMAT = 1
-CHUNK = 64  # rows a call: large enough to amortise it, small enough to spread over the CPUs
+QUICK_SECONDS = 0.001  # of one image; see Model.quick
+CHUNK = 64  # rows a call at most: larger calls are no faster and fall out of the cache
+LEAST = 16  # rows a call: fewer are not worth a thread
 FOREGROUNDS = ("light", "dark", "unknown")
 
 
@@ -47,22 +50,25 @@ class Signature:
 
 
 class Model:
-    """A loaded artifact. `probabilities` may be called from many threads at once."""
+    """A loaded artifact. `probabilities` may be called from many threads at once. `quick` says that
+    an image takes less time than handing it to a thread is worth."""
 
     def __init__(self, folder: Path, workers: int) -> None:
         """Load and try the artifact in `folder`. Raises ArtifactError that says what is wrong."""
         self._folder = folder
+        self._workers = workers
         self.signature = _signature(folder / "model.json")
         self._session = _session(folder / "model.onnx")
         self._input, self._output = _names(self._session, self.signature)
         # One thread a call and many calls at once beats many threads a call: 21,000 rows a second
         # against 13,000 on two cores, and single images are not slowed by hand-over.
         self._pool = ThreadPoolExecutor(workers, "inference") if workers > 1 else None
-        self._try()
+        self.quick = self._try() < QUICK_SECONDS
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float64]:
         """Probabilities (N, classes) of `images` (N, H, W, C), values 0-255 of any number type."""
-        chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+        size = min(max(-(-len(images) // self._workers), LEAST), CHUNK)
+        chunks = [images[start : start + size] for start in range(0, len(images), size)]
         if self._pool is None or len(chunks) == 1:
             parts = [self._run(chunk) for chunk in chunks]
         else:
@@ -74,8 +80,8 @@ class Model:
         answer: NDArray[np.float32] = self._session.run([self._output], feed)[0]
         return answer
 
-    def _try(self) -> None:
-        """Run two blank images: warms the session up and shows a model that is not a classifier."""
+    def _try(self) -> float:
+        """Seconds that one image takes. Warms the session up and shows what is no classifier."""
         blank = np.zeros((2, *self.signature.shape), np.float32)
         try:
             answer = self._run(blank)
@@ -87,6 +93,9 @@ class Model:
                 f"model.onnx answers {answer.shape} for two images; model.json promises "
                 f"probabilities {expected} that sum to 1"
             )
+        start = time.perf_counter()
+        self._run(blank[:1])
+        return time.perf_counter() - start
 
     @cached_property
     def golden(self) -> list[bytes]:

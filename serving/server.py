@@ -1,7 +1,7 @@
 """HTTP as SageMaker speaks it to a container: /ping, /invocations, /execution-parameters.
 
-Bare ASGI under uvicorn. The event loop only moves bytes; decoding and inference run in threads, one
-a CPU, so that /ping answers within its two seconds whatever is being worked on.
+Bare ASGI under uvicorn. The event loop moves bytes and answers what takes a millisecond; all other
+decoding and inference runs in threads, one a CPU, so that /ping answers whatever else goes on.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class Application:
                 raise BadRequest(
                     "slow_body", f"The body took over {BODY_SECONDS} seconds. Send it again."
                 ) from error
+            if self._invocations.is_quick(content_type, body):
+                return self._invocations(content_type, body)  # a thread would add a quarter
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._invocations, content_type, body)
 
