@@ -1,13 +1,15 @@
 """The entry of the training container: `python train.py [--epochs 8] [--learning_rate 0.002] …`
 
 SageMaker's script mode puts this file and `pigeonhole_training/` at /opt/ml/code and gives every
-hyperparameter as a flag; those that are not ours are ignored. The environment is read here alone:
+hyperparameter as a flag; those that are not ours are ignored. The environment is read here alone
+(each with its default):
 
-    SM_CHANNEL_TRAIN, SM_CHANNEL_VERSION   /opt/ml/input/data/train, …/version
-    SM_CHANNEL_CHAMPION                    /opt/ml/input/data/champion, judged if it is there
-    SM_MODEL_DIR                           /opt/ml/model
-    SM_OUTPUT_DATA_DIR                     /opt/ml/output/data
-    SM_OUTPUT_DIR                          /opt/ml/output: `failure` gets the reason
+    SAGEMAKER_BASE_DIR                     /opt/ml, below which the rest lies
+    SM_CHANNEL_TRAIN, SM_CHANNEL_VERSION   input/data/train, input/data/version
+    SM_CHANNEL_CHAMPION                    input/data/champion, judged if it is there
+    SM_MODEL_DIR                           model
+    SM_OUTPUT_DATA_DIR                     output/data
+    SM_OUTPUT_DIR                          output: `failure` gets the reason
     TRAINING_JOB_NAME                      as SageMaker sets it
     KERAS_BACKEND                          tensorflow
 """
@@ -49,18 +51,18 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     parser.add_argument("--code_version", default="")
     flags, _ = parser.parse_known_args(arguments)
 
-    def folder(variable: str, default: str) -> Path:
-        return Path(environment.get(variable) or default)
+    def folder(variable: str, below: str) -> Path:
+        return _folder(environment, variable, below)
 
-    champion: Path | None = folder("SM_CHANNEL_CHAMPION", "/opt/ml/input/data/champion")
+    champion: Path | None = folder("SM_CHANNEL_CHAMPION", "input/data/champion")
     if not environment.get("SM_CHANNEL_CHAMPION") and champion and not champion.exists():
         champion = None
     return JobConfig(
-        train_dir=folder("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"),
-        version_dir=folder("SM_CHANNEL_VERSION", "/opt/ml/input/data/version"),
+        train_dir=folder("SM_CHANNEL_TRAIN", "input/data/train"),
+        version_dir=folder("SM_CHANNEL_VERSION", "input/data/version"),
         champion_dir=champion,
-        model_dir=folder("SM_MODEL_DIR", "/opt/ml/model"),
-        output_data_dir=folder("SM_OUTPUT_DATA_DIR", "/opt/ml/output/data"),
+        model_dir=folder("SM_MODEL_DIR", "model"),
+        output_data_dir=folder("SM_OUTPUT_DATA_DIR", "output/data"),
         training_job=environment.get("TRAINING_JOB_NAME", ""),
         hyperparameters=Hyperparameters(
             epochs=flags.epochs,
@@ -71,6 +73,11 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
         dataset_version=flags.dataset_version,
         code_version=flags.code_version,
     )
+
+
+def _folder(environment: Mapping[str, str], variable: str, below: str) -> Path:
+    base = Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
+    return Path(environment.get(variable) or base / below)
 
 
 def choose_backend(environment: os._Environ[str]) -> None:
@@ -100,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
         if not isinstance(error, Stopped):
             traceback.print_exc()
         reason = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
-        output = Path(os.environ.get("SM_OUTPUT_DIR") or "/opt/ml/output")
+        output = _folder(os.environ, "SM_OUTPUT_DIR", "output")
         output.mkdir(parents=True, exist_ok=True)
         (output / "failure").write_text(reason[:REASON_LENGTH], encoding="utf-8")
         say(f"Failed: {reason}")

@@ -92,7 +92,7 @@ def _read_frame(source: IO[bytes] | Path, file: SourceFile, shape: Shape) -> pl.
     schema.update((f"pixel{i + 1}", pl.UInt8) for i in range(shape.values))
     try:
         frame = pl.read_csv(
-            source, has_header=False, skip_rows=1 if file.header else 0, schema=schema
+            source, has_header=False, skip_lines=1 if file.header else 0, schema=schema
         )
     except pl.exceptions.PolarsError as error:
         # polars goes on with advice about its own options, which the reader cannot use

@@ -107,8 +107,9 @@ def fit(
         optimizer=keras.optimizers.Adam(schedule),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # XLA on a CPU was three times slower here, and is not deterministic on a GPU
-        jit_compile=False,
+        # TensorFlow's XLA was three times slower on a CPU, and is not deterministic on a GPU; JAX is
+        # nothing without it
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     epochs = EpochCallback()
     best = keras.callbacks.EarlyStopping(

@@ -28,6 +28,12 @@ def test_without_the_toolkit_the_folders_are_sagemakers() -> None:
     assert config.champion_dir is None
 
 
+def test_another_base_folder_moves_them_all() -> None:
+    config = parse_config([], {"SAGEMAKER_BASE_DIR": "/b", "SM_MODEL_DIR": "/m"})
+    assert config.train_dir == Path("/b/input/data/train")
+    assert config.model_dir == Path("/m")
+
+
 def test_a_champion_channel_is_judged_even_if_it_is_empty() -> None:
     assert parse_config([], {"SM_CHANNEL_CHAMPION": "/c"}).champion_dir == Path("/c")
 
