@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from chalicelib.aws.translate import (
 from chalicelib.errors import ModelError, ModelNotReady, ResourceNotFound, Unavailable
 
 VARIANT = "AllTraffic"
+_BUSY = re.compile(r"in-progress|in progress", re.IGNORECASE)
 
 
 class EndpointStatus(StrEnum):
@@ -202,7 +204,7 @@ def _unless_busy(name: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error_code(error) == "ValidationException" and "Cannot " in error_message(error):
+        if error_code(error) == "ValidationException" and _BUSY.search(error_message(error)):
             raise Unavailable(f"{name} takes no change now: {error_message(error)}") from error
         raise
 

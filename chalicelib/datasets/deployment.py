@@ -100,6 +100,8 @@ def _broken(parts: Parts, state: State, endpoint: Endpoint) -> Move:
     if state.asked_at is None and endpoint.status != EndpointStatus.UPDATE_ROLLBACK_FAILED:
         parts.endpoints.delete(endpoint.name)
         return rest(state, wake=LOOK_AGAIN)
+    if state.champion is None:
+        parts.endpoints.delete(endpoint.name)
     return go(_fail(parts, state, f"{endpoint.name} is {endpoint.status}: {endpoint.reason}"))
 
 

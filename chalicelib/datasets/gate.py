@@ -2,8 +2,8 @@
 
 1.  Always: clearly better than always saying the commonest class. The lower bound of the
     accuracy's 95 % interval, accuracy - 1.96 * sqrt(accuracy * (1 - accuracy) / n), must lie above
-    that class's share. (Normal approximation to the binomial, the "Wald interval": Agresti & Coull, The American
-    Statistician 52, 1998.)
+    that class's share. (Normal approximation to the binomial, the "Wald interval": Agresti & Coull,
+    The American Statistician 52, 1998.)
 2.  Fewer than 200 held-out rows: a person decides.
 3.  Against a champion, on the rows that neither was trained on: the difference of the accuracies is
     not below minus one standard error of the paired difference (the training job computes both; the

@@ -23,7 +23,8 @@ def consider(parts: Parts, state: State) -> Move:
     content = look(parts.storage, state.dataset)
     new_ready = content.ready is not None and content.ready != state.ready
     if content.empty and not new_ready:
-        return rest(_idle(state))
+        refused = state.taken == content.version and state.settled  # _READY in an empty folder
+        return rest(state if refused else _idle(state))
     waiting = state.phase is Phase.WAITING and not state.settled
     if not (content.version != state.taken or new_ready or state.retrain or waiting):
         return rest(state)

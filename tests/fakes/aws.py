@@ -1,0 +1,139 @@
+"""S3, DynamoDB and SQS in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+from chalicelib.aws.queues import LONGEST_DELAY, Queues
+from chalicelib.aws.storage import OpenObject, Storage, StoredObject
+from chalicelib.aws.table import Item, Table
+from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict
+from tests.fakes.ticks import Ticks
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object; `body` None is a delete marker."""
+
+    stored: StoredObject
+    body: bytes | None
+
+
+class MemoryStorage(Storage):
+    """A versioned bucket."""
+
+    def __init__(self, bucket: str, now: Callable[[], datetime], tick: Ticks | None = None) -> None:
+        self.bucket = bucket
+        self.versions: dict[str, list[Version]] = {}
+        self.uploading: set[str] = set()  # keys of open multipart uploads
+        self._now = now
+        self._tick = tick or Ticks()
+        self._puts = 0
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        for stored in self.list_versions(prefix):
+            yield StoredObject(stored.key, stored.etag, stored.size, stored.last_modified)
+
+    def list_versions(self, prefix: str) -> Iterator[StoredObject]:
+        for key in sorted(self.versions, key=str.encode):
+            newest = self.versions[key][-1]
+            if key.startswith(prefix) and newest.body is not None:
+                yield newest.stored
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        below = [stored.key.removeprefix(prefix) for stored in self.list(prefix)]
+        yield from sorted({rest.split("/")[0] for rest in below if "/" in rest})
+
+    def head(self, key: str) -> StoredObject | None:
+        newest = self._newest(key)
+        return None if newest is None else newest.stored
+
+    def open(
+        self, key: str, version_id: str | None = None, if_etag: str | None = None
+    ) -> OpenObject:
+        found = self._newest(key)
+        if version_id is not None:
+            versions = self.versions.get(key, [])
+            found = next((v for v in versions if v.stored.version_id == version_id), None)
+        if found is None or found.body is None:
+            raise ObjectNotFound(f"{self.uri(key)} does not exist")
+        if if_etag is not None and found.stored.etag != if_etag:
+            raise ObjectChanged(f"{self.uri(key)} has changed")
+        return OpenObject(found.stored, io.BytesIO(found.body))
+
+    def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        self._append(key, etag, body)
+
+    def upload(self, key: str, body: IO[bytes], content_type: str) -> None:
+        self.put_bytes(key, body.read(), content_type)
+
+    def delete(self, key: str) -> None:
+        self._append(key, "", None)
+
+    def multipart_open(self, prefix: str) -> bool:
+        return any(key.startswith(prefix) for key in self.uploading)
+
+    def _append(self, key: str, etag: str, body: bytes | None) -> None:
+        self._puts += 1
+        stored = StoredObject(key, etag, len(body or b""), self._now(), f"v{self._puts}")
+        self.versions.setdefault(key, []).append(Version(stored, body))
+        self._tick()
+
+    def _newest(self, key: str) -> Version | None:
+        versions = self.versions.get(key)
+        return versions[-1] if versions and versions[-1].body is not None else None
+
+
+class MemoryTable(Table):
+    """Conditional writes as DynamoDB's."""
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.held: dict[str, tuple[int, str]] = {}
+        self._tick = tick or Ticks()
+
+    def get(self, id: str) -> Item | None:
+        if id not in self.held:
+            return None
+        revision, state = self.held[id]
+        return Item(id, revision, json.loads(state))
+
+    def put(self, id: str, state: Mapping[str, Any], revision: int) -> Item:
+        if self.held.get(id, (0, ""))[0] != revision:
+            raise RevisionConflict(f"{id} was changed by another function")
+        self.held[id] = (revision + 1, json.dumps(state))
+        self._tick()
+        return Item(id, revision + 1, dict(state))
+
+    def items(self, prefix: str) -> list[Item]:
+        return [
+            Item(id, r, json.loads(s))
+            for id, (r, s) in sorted(self.held.items())
+            if id.startswith(prefix)
+        ]
+
+    def ids(self, prefix: str = "") -> list[str]:
+        return sorted(id for id in self.held if id.startswith(prefix))
+
+
+class MemoryQueues(Queues):
+    """`woken` holds ids and delays in seconds, `asked` the messages of the work queue."""
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.woken: list[tuple[str, int]] = []
+        self.asked: list[dict[str, Any]] = []
+        self._tick = tick or Ticks()
+
+    def wake(self, id: str, delay_seconds: int = 0) -> None:
+        self.woken.append((id, max(0, min(LONGEST_DELAY, delay_seconds))))
+        self._tick()
+
+    def work(self, kind: str, **fields: Any) -> None:
+        self.asked.append({kind: fields})
+        self._tick()

@@ -1,0 +1,242 @@
+"""SageMaker in memory: training jobs, the registry, endpoints with real state walks, and the runtime.
+
+Nothing moves by itself: `advance` takes every endpoint one state on, and a test ends the jobs.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chalicelib.aws.endpoints import Answer, Endpoint
+from chalicelib.aws.registry import Approval, Package
+from chalicelib.aws.storage import Storage
+from chalicelib.aws.training import TrainingJob
+from chalicelib.errors import ResourceNotFound, Unavailable
+from tests.fakes.ticks import Ticks
+
+ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+
+
+class MemoryTraining:
+    """Jobs stay InProgress until a test ends them."""
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.requests: dict[str, Mapping[str, Any]] = {}
+        self.jobs: dict[str, TrainingJob] = {}
+        self.refusals: list[Exception] = []  # raised by the next creates
+        self._tick = tick or Ticks()
+
+    def create(self, request: Mapping[str, Any]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        name = request["TrainingJobName"]
+        if name in self.jobs:
+            return
+        self.requests[name] = request
+        self.jobs[name] = TrainingJob(name, "InProgress", "Starting", "")
+        self._tick()
+
+    def describe(self, name: str) -> TrainingJob | None:
+        return self.jobs.get(name)
+
+    def end(self, name: str, status: str, reason: str = "") -> None:
+        self.jobs[name] = TrainingJob(name, status, status, reason)
+
+    def running(self) -> list[str]:
+        return [name for name, job in self.jobs.items() if job.status == "InProgress"]
+
+
+class MemoryRegistry:
+    """Groups and packages; a ClientToken used twice gives the same package."""
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.groups: set[str] = set()
+        self.packages: dict[str, Package] = {}
+        self.requests: dict[str, Mapping[str, Any]] = {}
+        self._tokens: dict[str, str] = {}
+        self._tick = tick or Ticks()
+
+    def ensure_group(self, group: str, tags: Mapping[str, str]) -> None:
+        self.groups.add(group)
+        self._tick()
+
+    def register(self, request: Mapping[str, Any]) -> str:
+        group, token = request["ModelPackageGroupName"], request["ClientToken"]
+        if group not in self.groups:
+            raise ResourceNotFound(f"{group} does not exist")
+        if token in self._tokens:
+            return self._tokens[token]
+        arn = f"{ARN}:model-package/{group}/{len(self._of(group)) + 1}"
+        self._tokens[token] = arn
+        self.requests[arn] = request
+        self.packages[arn] = Package(
+            arn, request["ModelApprovalStatus"], "", dict(request["CustomerMetadataProperties"])
+        )
+        self._tick()
+        return arn
+
+    def describe(self, arn: str) -> Package | None:
+        return self.packages.get(arn)
+
+    def decide(self, arn: str, approval: Approval, description: str) -> None:
+        if arn not in self.packages:
+            raise ResourceNotFound(f"{arn} does not exist")
+        self.packages[arn] = replace(
+            self.packages[arn], approval=str(approval), description=description
+        )
+        self._tick()
+
+    def find(self, group: str, properties: Mapping[str, str]) -> Package | None:
+        for package in reversed(self._of(group)):
+            if properties.items() <= package.properties.items():
+                return package
+        return None
+
+    def _of(self, group: str) -> list[Package]:
+        return [p for arn, p in self.packages.items() if f":model-package/{group}/" in arn]
+
+
+@dataclass
+class _Live:
+    status: str
+    config: str
+    wanted: str
+    reason: str = ""
+
+
+class MemoryEndpoints:
+    """Endpoints walk Creating or Updating → InService, or as a test has it in `fail_on`.
+
+    `fail_on` names configs that do not start: a new endpoint ends Failed, an updated one is back in service with its
+    former config, as SageMaker rolls back without a word.
+    """
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.models: dict[str, str] = {}  # → package ARN
+        self.configs: dict[str, tuple[int, int]] = {}
+        self.endpoints: dict[str, _Live] = {}
+        self.fail_on: set[str] = set()
+        self._tick = tick or Ticks()
+
+    def ensure_model(
+        self, name: str, package_arn: str, role_arn: str, tags: Mapping[str, str]
+    ) -> None:
+        self.models.setdefault(name, package_arn)
+        self._tick()
+
+    def ensure_config(
+        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+    ) -> None:
+        if name not in self.models:
+            raise ResourceNotFound(f"Could not find model {name}")
+        self.configs.setdefault(name, (memory_mb, max_concurrency))
+        self._tick()
+
+    def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
+        if config not in self.configs:
+            raise ResourceNotFound(f"Could not find endpoint configuration {config}")
+        self.endpoints.setdefault(name, _Live("Creating", config, config))
+        self._tick()
+
+    def update(self, name: str, config: str) -> None:
+        live = self._found(name)
+        if config not in self.configs:
+            raise ResourceNotFound(f"Could not find endpoint configuration {config}")
+        if live.status != "InService":
+            raise Unavailable(f"{name} takes no change now")
+        live.status, live.wanted = "Updating", config
+        self._tick()
+
+    def delete(self, name: str) -> None:
+        if name not in self.endpoints:
+            return
+        if self.endpoints[name].status in ("Creating", "Updating", "Deleting"):
+            raise Unavailable(f"{name} takes no change now")
+        self.endpoints[name].status = "Deleting"
+        self._tick()
+
+    def describe(self, name: str) -> Endpoint | None:
+        live = self.endpoints.get(name)
+        return None if live is None else Endpoint(name, live.status, live.config, live.reason)
+
+    def advance(self) -> list[str]:
+        """One state on; the names of the endpoints that moved."""
+        moved = [n for n, live in self.endpoints.items() if live.status.endswith("ing")]
+        for name in moved:
+            live = self.endpoints[name]
+            if live.status == "Deleting":
+                del self.endpoints[name]
+            elif live.wanted not in self.fail_on:
+                live.status, live.config = "InService", live.wanted
+            elif live.status == "Creating":
+                live.status, live.reason = "Failed", "the container did not answer /ping"
+            else:
+                live.status = "InService"
+        return moved
+
+    def _found(self, name: str) -> _Live:
+        if name not in self.endpoints:
+            raise ResourceNotFound(f"Could not find endpoint {name}")
+        return self.endpoints[name]
+
+
+@dataclass
+class MemoryRuntime:
+    """Answers golden images out of the model's own artifact, as a right container would.
+
+    `apart` by endpoint name is added to the probabilities; `refusals` are raised first.
+    """
+
+    storage: Storage
+    registry: MemoryRegistry
+    endpoints: MemoryEndpoints
+    apart: dict[str, float] = field(default_factory=dict)
+    refusals: list[Exception] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)  # endpoint, model
+
+    def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
+        live = self.endpoints.endpoints.get(endpoint)
+        if live is None or live.status not in ("InService", "Updating"):
+            raise ResourceNotFound(f"Endpoint {endpoint} not found")
+        self.asked.append((endpoint, live.config))
+        if self.refusals:
+            raise self.refusals.pop(0)
+        request = self.registry.requests[self.endpoints.models[live.config]]
+        url = request["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+        files = unpack(self.storage.get_bytes(url.removeprefix(f"s3://{self.storage.bucket}/")))
+        model = json.loads(files["model.json"])
+        for line in files["golden.jsonl"].splitlines():
+            golden = json.loads(line)
+            if base64.b64decode(golden["png"]) == body:
+                off = self.apart.get(endpoint, 0.0)
+                pairs = zip(model["classes"], golden["probabilities"], strict=True)
+                probabilities = {name: p + off for name, p in pairs}
+                answer = {
+                    "label": max(probabilities, key=probabilities.__getitem__),
+                    "probabilities": probabilities,
+                    "model_version": "-".join(live.config.rsplit("-", 2)[1:]),
+                }
+                return Answer(json.dumps(answer).encode(), "application/json")
+        raise AssertionError("asked with an image that is not golden")
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A tar.gz of these files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        return {m.name: opened.extractfile(m).read() for m in opened if m.isfile()}  # type: ignore[union-attr]

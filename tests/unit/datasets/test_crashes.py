@@ -1,0 +1,114 @@
+"""Functions die half-way, run twice at once, and the table can be lost: it ends the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.fakes.ticks import die
+from tests.unit.datasets.world import LIVE, NEXT, Broken, Trained, World, good
+
+
+def first_drop(world: World) -> None:
+    world.put("a.csv", good(1))
+    world.ready()
+
+
+def second_drop(world: World) -> None:
+    world.drop(good(1))
+    world.put("a.csv", good(2))
+    world.ready()
+
+
+def worse(world: World) -> None:
+    world.results = [Trained(), Trained(accuracy=0.7, difference=-0.1)]
+    second_drop(world)
+
+
+def unlike_keras(world: World) -> None:
+    second_drop(world)
+    world.runtime.apart[NEXT] = 0.1
+
+
+def failing(world: World) -> None:
+    world.results = [Broken("CapacityError"), Broken("bad luck")]
+    first_drop(world)
+
+
+def outcome(world: World) -> dict[str, Any]:
+    """Everything that must not depend on who died when."""
+    status = world.status()
+    champion = status["champion"] or {}
+    return {
+        "status": {k: status[k] for k in ("phase", "outcome", "version", "attempt", "settled")},
+        "champion": champion.get("training_job"),
+        "jobs": world.jobs,
+        "packages": [(p.arn, p.approval) for p in world.registry.packages.values()],
+        "endpoints": {n: (e.status, e.config) for n, e in world.endpoints.endpoints.items()},
+    }
+
+
+SCENES = [first_drop, second_drop, worse, unlike_keras, failing]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_killed_after_any_effect_it_ends_the_same(scene: Callable[[World], None]) -> None:
+    undisturbed = World()
+    scene(undisturbed)
+    start = undisturbed.tick.count
+    undisturbed.settle()
+    expected = outcome(undisturbed)
+    for n in count(start + 1):
+        world = World()
+        scene(world)
+        world.tick.at, world.tick.then = n, die
+        world.settle()
+        assert outcome(world) == expected, f"killed after effect {n}"
+        if world.tick.then is not None:
+            assert n > start + 15
+            return
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_two_at_once_end_the_same(scene: Callable[[World], None]) -> None:
+    undisturbed = World()
+    scene(undisturbed)
+    start = undisturbed.tick.count
+    undisturbed.settle()
+    expected = outcome(undisturbed)
+    for n in count(start + 1):
+        world = World()
+        scene(world)
+        world.tick.at, world.tick.then = n, world.reconcile
+        world.settle()
+        assert outcome(world) == expected, f"another one cut in after effect {n}"
+        if world.tick.then is not None:
+            return
+
+
+def test_a_lost_item_is_rebuilt_from_what_is_live() -> None:
+    world = World()
+    world.drop(good(1))
+    champion = world.status()["champion"]
+    world.table.held.clear()
+    status = world.settle()
+    assert status["outcome"] == "AlreadyTrained"
+    rebuilt = {k: v for k, v in status["champion"].items() if k != "since"}
+    assert rebuilt == {k: v for k, v in champion.items() if k != "since"}
+    assert len(world.jobs) == len(world.registry.packages) == 1
+
+
+@pytest.mark.parametrize("phase", ["Checking", "Training", "Verifying", "Deploying"])
+def test_an_item_lost_on_the_way_costs_no_second_job(phase: str) -> None:
+    world = World()
+    second_drop(world)
+    world.until(phase)
+    world.table.held.clear()
+    status = world.settle()
+    assert status["champion"]["training_job"] == world.jobs[1]
+    assert len(world.jobs) == len(world.registry.packages) == 2
+    assert world.endpoints.endpoints[LIVE].config == world.jobs[1]
+    assert NEXT not in world.endpoints.endpoints

@@ -1,0 +1,133 @@
+"""What can go wrong between approval and traffic: the champion stays, and nothing is left lying about."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.errors import LimitReached, ModelError, ModelNotReady
+from tests.unit.datasets.world import LIVE, NEXT, World, good
+
+
+@pytest.fixture
+def world() -> World:
+    """With a champion, and the next version dropped."""
+    world = World()
+    world.drop(good(1))
+    world.put("a.csv", good(2))
+    world.ready()
+    return world
+
+
+def stays(world: World) -> None:
+    status = world.status()
+    assert (status["outcome"], status["settled"]) == ("Failed", True)
+    assert status["champion"]["training_job"] == world.jobs[0]
+    assert world.endpoints.endpoints[LIVE].config == world.jobs[0]
+    assert world.endpoints.endpoints[LIVE].status == "InService"
+    assert NEXT not in world.endpoints.endpoints
+
+
+def test_a_container_that_does_not_start_never_sees_traffic(world: World) -> None:
+    world.until("Verifying")
+    world.endpoints.fail_on.add(world.jobs[1])
+    assert "/ping" in world.settle()["message"]
+    stays(world)
+
+
+def test_answers_unlike_keras_never_see_traffic(world: World) -> None:
+    world.runtime.apart[NEXT] = 0.002
+    assert "0.0020" in world.settle()["message"]
+    stays(world)
+    assert (LIVE, world.jobs[1]) not in world.runtime.asked
+
+
+def test_answers_nearly_like_keras_go_live(world: World) -> None:
+    world.runtime.apart[NEXT] = 0.0005
+    assert world.settle()["outcome"] == "Live"
+
+
+def test_a_live_endpoint_that_answers_otherwise_goes_back(world: World) -> None:
+    world.until("Deploying")
+    world.runtime.apart[LIVE] = 0.1
+    world.settle()
+    stays(world)
+
+
+def test_a_silent_rollback_is_noticed(world: World) -> None:
+    world.until("Deploying")
+    world.endpoints.fail_on.add(world.jobs[1])
+    assert world.jobs[0] in world.settle()["message"]
+    stays(world)
+
+
+def test_a_first_model_that_fails_live_leaves_no_endpoint() -> None:
+    world = World()
+    world.runtime.apart[LIVE] = 0.1
+    status = world.drop(good())
+    assert (status["outcome"], status["champion"]) == ("Failed", None)
+    assert world.endpoints.endpoints == {}
+    world.runtime.apart.clear()
+    world.ready()
+    status = world.settle()
+    assert (status["outcome"], len(world.jobs)) == ("Live", 1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [ModelNotReady("starting"), ModelError("no", 503, "starting"), LimitReached("too many")],
+)
+def test_a_cold_start_is_waited_for(world: World, refusal: Exception) -> None:
+    world.runtime.refusals = [refusal] * 3
+    assert world.settle()["outcome"] == "Live"
+
+
+def test_a_model_that_never_answers_fails(world: World) -> None:
+    world.until("Verifying")
+    world.runtime.refusals = [ModelError("no", 500, "crashed")] * 100
+    assert "did not answer" in world.settle()["message"]
+    stays(world)
+
+
+def test_a_golden_image_refused_fails_at_once(world: World) -> None:
+    world.until("Verifying")
+    world.runtime.refusals = [ModelError("no", 400, "not an image")]
+    assert "not an image" in world.settle()["message"]
+    stays(world)
+
+
+def test_leftovers_of_a_dead_run_are_cleared_away(world: World) -> None:
+    world.until("Training")
+    world.endpoints.create(NEXT, world.jobs[0], {})
+    assert world.settle()["outcome"] == "Live"
+    assert NEXT not in world.endpoints.endpoints
+
+
+def test_a_live_endpoint_that_failed_before_is_made_anew() -> None:
+    world = World()
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Training")
+    leftover = "pigeonhole-local-fm-000000000000-1"
+    world.endpoints.ensure_model(leftover, "arn", "role", {})
+    world.endpoints.ensure_config(leftover, 1024, 1, {})
+    world.endpoints.create(LIVE, leftover, {})
+    world.endpoints.fail_on.add(leftover)
+    world.endpoints.advance()
+    assert world.endpoints.endpoints[LIVE].status == "Failed"
+    assert world.settle()["outcome"] == "Live"
+
+
+def test_a_live_endpoint_that_cannot_be_made_leaves_none_behind() -> None:
+    world = World()
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Deploying")
+    world.endpoints.fail_on.add(world.jobs[0])
+    assert "/ping" in world.settle()["message"]
+    assert world.endpoints.endpoints == {}
+
+
+def test_the_accounts_limit_is_waited_for(world: World) -> None:
+    world.training.refusals = [LimitReached("0 ml.g4dn.xlarge left")] * 2
+    assert world.settle()["outcome"] == "Live"
+    assert "0 ml.g4dn.xlarge left" in world.log.getvalue()
