@@ -107,7 +107,7 @@ def fit(
         optimizer=keras.optimizers.Adam(schedule),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # TensorFlow's XLA was three times slower on a CPU, and is not deterministic on a GPU; JAX is
+        # TensorFlow's XLA was three times slower on a CPU and is not deterministic on a GPU; JAX is
         # nothing without it
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
