@@ -165,7 +165,10 @@ class Cloud:
         return [job["TrainingJobName"] for job in jobs["TrainingJobSummaries"]]
 
     def queue_depth(self, output: str) -> int:
-        """Messages (waiting, in flight and delayed) in the queue that this stack output names."""
+        """Messages (waiting and in flight) in the queue that this stack output names.
+
+        Delayed ones do not count: a wake-up for later is no work left undone.
+        """
         sqs = self.client("sqs")
         attributes = sqs.get_queue_attributes(QueueUrl=self.output(output), AttributeNames=["All"])
         return sum(
@@ -173,7 +176,6 @@ class Cloud:
             for name in (
                 "ApproximateNumberOfMessages",
                 "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed",
             )
         )
 
