@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -29,6 +30,12 @@ def make_console(stderr: bool = False) -> Console:
     )
 
 
+def shown(path: Path) -> str:
+    """The path as a person would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def bar(console: Console, *, size_in_bytes: bool) -> Progress:
     """A progress bar: bytes of few large files, or a count of many small ones."""
     amount: ProgressColumn = DownloadColumn() if size_in_bytes else MofNCompleteColumn()
@@ -39,6 +46,7 @@ def bar(console: Console, *, size_in_bytes: bool) -> Progress:
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 

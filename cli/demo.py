@@ -32,7 +32,7 @@ from rich.table import Table
 from cli import cloud, fashion_mnist
 from cli.api import Api, DatasetStatus
 from cli.commands import classify, drop, up
-from cli.console import Waiting, bar, make_console
+from cli.console import Waiting, bar, make_console, shown
 from cli.errors import CliError
 from cli.explain import explain
 from cli.pictures import Picture, read_pictures
@@ -64,7 +64,7 @@ class Times:
     def step(self, title: str, console: Console) -> Iterator[None]:
         """Announce a step and time it."""
         console.print()
-        console.rule(title, align="left", characters="-")
+        console.print(f"== {title}", style="bold cyan")
         started = time.monotonic()
         yield
         self.rows.append((title, time.monotonic() - started))
@@ -102,7 +102,7 @@ def demo(data: str, folder: Path, console: Console) -> None:
     times = Times()
     with times.step("The data", console):
         material = full_material(folder, console) if data == "full" else sample_material()
-        console.print(", ".join(str(path) for path in material.files))
+        console.print(", ".join(shown(path) for path in material.files))
     with times.step("Start a local cloud and deploy to it", console):
         port = cloud_port(folder)
         up.start_and_deploy(Home.at(folder / "cloud"), port, folder / "build", console)
@@ -256,7 +256,7 @@ def print_logs(home: Home, console: Console) -> None:
     for log in sorted(home.logs.glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
         if lines:
-            console.print(f"\n{log}:", style="bold")
+            console.print(f"\n{shown(log)}:", style="bold")
             for line in lines:
                 console.print(f"  {line}", style="dim")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import boto3
 import typer
 from rich.console import Console
 
 from cli.commands.up import BUILD, REPOSITORY
-from cli.console import make_console
+from cli.console import make_console, shown
 from cli.errors import UsageError
 from cli.stack.deploy import LOCAL
 from cli.stack.deploy import deploy as deploy_stack
@@ -24,7 +22,7 @@ def package(stage: str) -> int:
     console = make_console()
     with console.status("Packaging"):
         built = package_stage(REPOSITORY, stage, BUILD, console.print)
-    console.print(f"Functions: {_shown(built.zip_path)}", style="bold green")
+    console.print(f"Functions: {shown(built.zip_path)}", style="bold green")
     return 0
 
 
@@ -71,7 +69,3 @@ def _ask(session: boto3.Session, stage: str, delete_data: bool, console: Console
 def _refuse_local(stage: str, command: str) -> None:
     if stage == LOCAL:
         raise UsageError(f"Stage local lives in the local cloud: `pigeonhole {command}` is for it.")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

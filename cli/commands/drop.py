@@ -33,7 +33,10 @@ def drop(files: Sequence[Path], dataset: str | None, home: Path | None, stage: s
     console = make_console()
     with interruptible(console, left_behind(name, target)):
         status = upload_and_follow(files, name, target, console=console, waiting=Waiting(console))
-    return print_outcome(status, target, console)
+    code = print_outcome(status, target, console)
+    if code == LIVE:
+        console.print(f"Ask it: pigeonhole predict IMAGE --dataset {name}")
+    return code
 
 
 def upload_and_follow(
@@ -90,7 +93,7 @@ def dataset_name(files: Sequence[Path], asked: str | None = None) -> str:
 
 
 def print_outcome(status: DatasetStatus, target: Target, console: Console) -> int:
-    """What came of the drop, and how to go on; the exit status."""
+    """What came of the drop; the exit status."""
     good = status.outcome in ("Live", "AlreadyTrained")
     if status.outcome == "AlreadyTrained":
         said = status.message or "this very data has been trained already"
@@ -112,8 +115,6 @@ def print_outcome(status: DatasetStatus, target: Target, console: Console) -> in
         )
     elif status.champion:
         console.print(f"The model that answers: {status.champion.training_job}.")
-    if good:
-        console.print(f"Ask it: pigeonhole predict IMAGE --dataset {status.dataset}")
     return LIVE if good else NOT_LIVE
 
 

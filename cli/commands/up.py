@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 
 from cli import cloud
-from cli.console import interruptible, make_console
+from cli.console import interruptible, make_console, shown
 from cli.stack.deploy import LOCAL, Deployed, deploy
 from cli.stack.errors import StackError
 from cli.target import DEFAULT_HOME, LocalSession, up_command
@@ -58,9 +58,9 @@ def down(home: Path | None) -> int:
     with console.status("Stopping"):
         stopped = cloud.down(place)
     if stopped:
-        console.print(f"Stopped. What it holds stays in {_shown(place.root)}.")
+        console.print(f"Stopped. What it holds stays in {shown(place.root)}.")
     else:
-        console.print(f"No local cloud runs in {_shown(place.root)}.")
+        console.print(f"No local cloud runs in {shown(place.root)}.")
     return 0
 
 
@@ -78,7 +78,7 @@ def start_and_deploy(home: Home, port: int | None, build: Path, console: Console
 
         running = cloud.up(home, port, say=say)
         env = endpoint_env(running.ports, running.region)
-        deployed = deploy(LocalSession(env), REPOSITORY, LOCAL, build, say)
+        deployed = deploy(LocalSession(env), REPOSITORY, LOCAL, build.resolve(), say)
     home.write_env(
         {
             **env,
@@ -117,10 +117,6 @@ def _pass_on_log(home: Home, console: Console) -> None:
 
 def _command(name: str, home: Path | None) -> str:
     return up_command(home).replace("pigeonhole up", f"pigeonhole {name}", 1)
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _interrupt(*_: int | FrameType | None) -> None:
