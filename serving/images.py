@@ -6,6 +6,8 @@ import importlib
 import io
 import struct
 import zlib
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,16 @@ PIXEL_LIMIT = (
     40_000_000  # width x height; the largest phone pictures that people send have 12-24 MP
 )
 WORKING_SIDE = 1024  # pixels; larger pictures are shrunk at once: a model sees 28 to 300 of them
+LARGE = (
+    8_000_000  # pixels from which pictures are decoded one at a time: 40 MP take 160 MB and more
+)
 SUPPORTED = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 
 # Ours is stricter and speaks JSON; Pillow's own would print a warning to stderr.
 Image.MAX_IMAGE_PIXELS = None
 
+_LARGE_ONE = Lock()
+_PLAIN = ("L", "RGB", "RGBA")
 _MODULES = {"WEBP": "WebP", "BMP": "Bmp", "GIF": "Gif", "TIFF": "Tiff"}  # beside PNG and JPEG
 
 _SIGNATURES = (
@@ -105,18 +112,16 @@ def decode(body: bytes) -> Image.Image:
                 )
             if kind == "JPEG" and max(image.size) > WORKING_SIDE:
                 image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8
-            image.load()
-            turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-            plain = _opaque(_eight_bits(image))
+            with _LARGE_ONE if width * height > LARGE else nullcontext():
+                image.load()
+                turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+                plain = _opaque(_working(image))
     except _DAMAGE as error:
         raise BadRequest(
             "damaged_image",
             f"The {kind} breaks off or is damaged ({str(error) or type(error).__name__}). "
             "Upload the whole file again, or open it and save it anew.",
         ) from error
-    factor = max(plain.size) // WORKING_SIDE
-    if factor > 1:
-        plain = plain.reduce(factor)
     return plain.transpose(turn) if turn is not None else plain
 
 
@@ -128,10 +133,20 @@ def _no_image(body: bytes) -> str:
     return f"These bytes are no image that is known here. Send a {SUPPORTED} file."
 
 
+def _working(image: Image.Image) -> Image.Image:
+    """`image` in 8 bits and at working size; a copy, but never a full-sized one beside it if the
+    mode is plain already."""
+    factor = max(image.size) // WORKING_SIDE
+    if factor > 1 and image.mode in _PLAIN and "transparency" not in image.info:
+        return image.reduce(factor)
+    plain = _eight_bits(image)
+    return plain.reduce(factor) if factor > 1 else plain
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """`image` in mode L, RGB or RGBA; a copy."""
     mode = image.mode
-    if mode in ("L", "RGB", "RGBA"):
+    if mode in _PLAIN:
         if "transparency" in image.info:  # one level or colour of a PNG stands for nothing
             return image.convert("RGBA")
         return image.copy()
