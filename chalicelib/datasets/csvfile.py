@@ -105,7 +105,13 @@ def read_csv(name: str, body: IO[bytes]) -> CsvFile:
     except _NotReadable as error:
         found.problems.append(Problem(name, str(error)))
         return found
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        zipfile.BadZipFile,
+        NotImplementedError,  # zipfile's word for a compression that it does not know
+    ) as error:
         found.problems.append(Problem(name, f"the compressed file is broken: {error}"))
         return found
     while stored.read(1 << 18):  # what follows the last line, for the hash
@@ -192,13 +198,22 @@ def _is_header(line: bytes) -> bool:
 
 
 def _fields(line: bytes) -> list[str]:
-    text = line.decode("utf-8", "replace")
-    return next(csv.reader([text])) if '"' in text else text.split(",")
+    text = line.decode("utf-8", "surrogateescape")
+    if '"' in text:
+        try:
+            return next(csv.reader([text], strict=True))
+        except csv.Error:  # quotes that do not close, or not what quotes are for
+            pass
+    return text.split(",")
 
 
 def _read_row(found: CsvFile, line: bytes, number: int) -> None:
-    if b'"' in line:
-        line = _without_quotes(line)
+    if b'"' in line:  # as some programs write them
+        fields = _fields(line)
+        if any("," in field for field in fields):
+            found.wrong("a field in quotes holds a comma", number)
+            return
+        line = ",".join(fields).encode("utf-8", "surrogateescape")
     label, _, rest = line.partition(b",")
     try:
         if rest.translate(None, _DIGITS_AND_COMMAS):
@@ -216,12 +231,6 @@ def _read_row(found: CsvFile, line: bytes, number: int) -> None:
     text = label.decode("utf-8", "surrogateescape")
     if text not in found.labels:
         _new_label(found, text, number)
-
-
-def _without_quotes(line: bytes) -> bytes:
-    """A row whose fields are quoted, as some programs write them. A label may not hold a comma."""
-    fields = next(csv.reader([line.decode("utf-8", "surrogateescape")], strict=False))
-    return ",".join(fields).encode("utf-8", "surrogateescape")
 
 
 def _explain(found: CsvFile, line: bytes, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The cloud in memory: adapters with the same contract as the real ones, plus time and sudden death.
+"""The cloud in memory: adapters with the contract of the real ones, plus time and sudden death.
 
 `tests/contract/app` runs the same tests on these and on the real services.
 """

@@ -1,4 +1,4 @@
-"""SageMaker in memory: training jobs, the registry, endpoints with real state walks, and the runtime.
+"""SageMaker in memory: training jobs, the registry, endpoints with real state walks, the runtime.
 
 Nothing moves by itself: `advance` takes every endpoint one state on, and a test ends the jobs.
 """
@@ -113,8 +113,8 @@ class _Live:
 class MemoryEndpoints:
     """Endpoints walk Creating or Updating → InService, or as a test has it in `fail_on`.
 
-    `fail_on` names configs that do not start: a new endpoint ends Failed, an updated one is back in service with its
-    former config, as SageMaker rolls back without a word.
+    `fail_on` names configs that do not start: a new endpoint ends Failed, an updated one is back in
+    service with its former config, as SageMaker rolls back without a word.
     """
 
     def __init__(self, tick: Ticks | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong between approval and traffic: the champion stays, and nothing is left lying about."""
+"""What can go wrong between approval and traffic: the champion stays, no leftovers remain."""
 
 from __future__ import annotations
 

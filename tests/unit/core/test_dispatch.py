@@ -1,0 +1,183 @@
+"""Who is called for which message, what is retried, what is dropped."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from chalicelib.dispatch import Dispatcher
+from chalicelib.names import Owner
+from tests.fakes.aws import MemoryQueues, MemoryStorage, MemoryTable
+
+EVENTS = Path(__file__).parents[2] / "events"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+class Office:
+    """A dispatcher whose reconcilers and workers write down what they are asked."""
+
+    def __init__(self) -> None:
+        self.reconciled: list[str] = []
+        self.worked: list[Mapping[str, Any]] = []
+        self.broken: set[str] = set()
+        self.storage = MemoryStorage("bucket", lambda: NOW)
+        self.table = MemoryTable()
+        self.queues = MemoryQueues()
+        self.log = io.StringIO()
+        self.dispatcher = Dispatcher(
+            stage="local",
+            reconcilers={
+                Owner.DATASET: lambda name: self._reconcile(f"dataset/{name}"),
+                Owner.BATCH: lambda name: self._reconcile(f"batch/{name}"),
+            },
+            workers={"preflight": self._work},
+            storage=self.storage,
+            table=self.table,
+            queues=self.queues,
+            clock=lambda: NOW,
+            logger=Logger(service=f"test-{id(self)}", stream=self.log),
+        )
+
+    def _reconcile(self, id: str) -> None:
+        self.reconciled.append(id)
+        if id in self.broken:
+            raise RuntimeError("no")
+
+    def _work(self, fields: Mapping[str, Any]) -> None:
+        self.worked.append(fields)
+        if fields["dataset"] in self.broken:
+            raise RuntimeError("no")
+
+    def events(self, *bodies: str) -> list[str]:
+        """Deliver; the numbers of the messages that are to be retried."""
+        answer = self.dispatcher.reconcile_batch(records(*bodies))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def work(self, *bodies: str) -> list[str]:
+        answer = self.dispatcher.work_batch(records(*bodies))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def records(*bodies: str) -> list[dict[str, Any]]:
+    return [{"messageId": str(i), "body": body} for i, body in enumerate(bodies)]
+
+
+def created(key: str) -> str:
+    detail = {"bucket": {"name": "bucket"}, "object": {"key": key, "versionId": "v"}}
+    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": detail}]})
+
+
+def wake(id: str) -> str:
+    return json.dumps({"reconcile": id})
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "id"),
+    [
+        ("s3-object-created", "dataset/fashion-mnist"),
+        ("training-job-failed", "dataset/fashion-mnist"),
+        ("endpoint-in-service", "dataset/fashion-mnist"),
+        ("model-package-approved", "dataset/fashion-mnist"),
+        ("transform-job-completed", "batch/holiday"),
+        ("wake", "dataset/fashion-mnist"),
+    ],
+)
+def test_each_event_reconciles_its_owner(office: Office, recorded: str, id: str) -> None:
+    assert office.events((EVENTS / f"{recorded}.json").read_text()) == []
+    assert office.reconciled == [id]
+
+
+def test_s3s_test_event_is_swallowed(office: Office) -> None:
+    assert office.events((EVENTS / "s3-test-event.json").read_text()) == []
+    assert office.reconciled == []
+    assert office.log.getvalue() == ""
+
+
+def test_a_burst_reconciles_each_owner_once(office: Office) -> None:
+    office.events(*[created(f"inbox/holiday/{i}.png") for i in range(10)], wake("dataset/fm"))
+    assert office.reconciled == ["batch/holiday", "dataset/fm"]
+
+
+def test_only_the_failed_messages_are_retried(office: Office) -> None:
+    office.broken.add("dataset/b")
+    assert office.events(wake("dataset/a"), wake("dataset/b"), created("datasets/b/x.csv")) == [
+        "1",
+        "2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body", ["rubbish", "{}", wake("model/x"), wake("dataset/A_B"), created("code/x"), "[1]"]
+)
+def test_what_nobody_understands_is_not_retried(office: Office, body: str) -> None:
+    assert office.events(body) == []
+    assert office.reconciled == []
+
+
+def test_rubbish_is_in_the_log(office: Office) -> None:
+    office.events("what is this")
+    assert "what is this" in office.log.getvalue()
+
+
+def test_other_peoples_jobs_are_left_alone(office: Office) -> None:
+    event = json.loads((EVENTS / "training-job-failed.json").read_text())
+    event["detail"]["TrainingJobName"] = "their-job-0123456789ab-1"
+    assert office.events(json.dumps(event)) == []
+    assert office.reconciled == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("datasets/rows.csv", "datasets/<name>/rows.csv"),
+        ("datasets/Under_Score/rows.csv", "small letters"),
+        ("datasets/fm-next/rows.csv", "-next"),
+        ("inbox/a.png", "inbox/<name>/a.png"),
+    ],
+)
+def test_misplaced_files_get_a_report_and_disturb_nobody(
+    office: Office, key: str, hint: str
+) -> None:
+    assert office.events(created(key), wake("dataset/fm")) == []
+    assert office.reconciled == ["dataset/fm"]
+    [report] = office.storage.list("reports/misplaced/")
+    written = office.storage.get_json(report.key)
+    assert (written["key"], written["version_id"]) == (key, "v")
+    assert hint in written["message"]
+    assert hint in json.loads(office.log.getvalue().splitlines()[0])["report"]["message"]
+
+
+def test_a_sweep_wakes_everybody_the_table_or_the_bucket_knows(office: Office) -> None:
+    office.table.put("dataset/old", {}, 0)
+    office.table.put("batch/done", {}, 0)
+    for key in ("datasets/new/a.csv", "datasets/a.csv", "datasets/A_B/a.csv", "inbox/fresh/a.png"):
+        office.storage.put_bytes(key, b"", "")
+    office.events('{"sweep": true}')
+    woken = [id for id, _ in office.queues.woken]
+    assert woken == ["batch/done", "batch/fresh", "dataset/new", "dataset/old"]
+
+
+def test_work_is_handed_to_its_worker_and_retried_alone(office: Office) -> None:
+    office.broken.add("b")
+    bodies = [json.dumps({"preflight": {"dataset": name}}) for name in ("a", "b")]
+    assert office.work(*bodies) == ["1"]
+    assert [fields["dataset"] for fields in office.worked] == ["a", "b"]
+
+
+@pytest.mark.parametrize("body", ["x", "{}", "[]", '{"unknown": {}}', '{"a": {}, "b": {}}'])
+def test_unknown_work_is_dropped_with_a_log_line(office: Office, body: str) -> None:
+    assert office.work(body) == []
+    assert office.worked == []
+    assert "dropped" in office.log.getvalue()

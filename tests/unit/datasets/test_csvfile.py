@@ -1,0 +1,148 @@
+"""Every bad CSV is refused with line, column and reason; every good one is read as it is."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tracemalloc
+import zipfile
+
+import pytest
+
+from chalicelib.datasets.csvfile import MOST_PROBLEMS, CsvFile, read_csv
+from tests.unit.datasets.world import csv, good, row
+
+
+def read(body: bytes, name: str = "a.csv") -> CsvFile:
+    return read_csv(name, io.BytesIO(body))
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+HEADER = ",".join(["label", *[f"pixel{i}" for i in range(64)]])
+KAGGLE = ",".join(["label", *[f"{y}x{x}" for y in range(8) for x in range(8)]])
+PANDAS = ",".join(["label", *[str(i) for i in range(64)]])
+
+
+@pytest.mark.parametrize("header", [HEADER, KAGGLE, PANDAS, '"' + HEADER.replace(",", '","') + '"'])
+def test_headers_are_known(header: str) -> None:
+    found = read(csv(header, row(3), row(4)))
+    assert (found.header, found.rows, found.pixels) == (True, 2, 64)
+    assert found.labels == {"3": 2, "4": 3}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (good(), "a.csv"),
+        (good().replace(b"\n", b"\r\n"), "a.csv"),
+        (b"\xef\xbb\xbf" + good(), "a.csv"),
+        (good().rstrip(b"\n"), "a.csv"),
+        (good() + b"\n\n", "a.csv"),
+        (gzip.compress(good()), "a.csv.gz"),
+        (gzip.compress(good()[:300]) + gzip.compress(good()[300:]), "A.CSV.GZ"),
+        (zipped({"a.csv": good()}), "a.csv.zip"),
+        (zipped({"a.csv": good(), "__MACOSX/._a.csv": b"x"}), "a.csv.zip"),
+        (good().replace(b"255", b'"255"').replace(b"0,", b'"0",', 1), "a.csv"),
+    ],
+)
+def test_good_files_are_read_whole(body: bytes, name: str) -> None:
+    found = read(body, name)
+    assert found.problems == []
+    assert (found.rows, found.pixels, list(found.labels), found.header) == (
+        3,
+        64,
+        ["0", "1"],
+        False,
+    )
+    assert (found.sha256, found.size) == (hashlib.sha256(body).hexdigest(), len(body))
+
+
+def test_labels_may_be_words() -> None:
+    assert list(read(csv(row("T-shirt/top"), row("Füße"))).labels) == ["T-shirt/top", "Füße"]
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "reason"),
+    [
+        (b"", None, None, "empty"),
+        (csv(HEADER), None, None, "no rows"),
+        (csv(row(0), "1,0,0"), 2, None, "2 pixels"),
+        (csv(row(0), row(1) + ",0"), 2, None, "65 pixels"),
+        (csv(row(0), row(1, pixels=63) + ",x"), 2, 65, "'x'"),
+        (csv(row(0), row(1, pixels=63) + ","), 2, 65, "empty field"),
+        (csv(row(0), row(1, 256)), 2, 2, "256 is out of 0 to 255"),
+        (csv(row(0), row(1, pixels=63) + ",-1"), 2, 65, "'-1'"),
+        (csv(row(0), row(1, pixels=63) + ",1.0"), 2, 65, "'1.0'"),
+        (csv(row(0), row(1, pixels=63) + ",1_0"), 2, 65, "'1_0'"),
+        (csv(row(0), row(1, pixels=63) + ",+5"), 2, 65, "'+5'"),
+        (csv(row(0), row(1, pixels=63) + ", 5"), 2, 65, "' 5'"),
+        (csv(row(0), row(1, pixels=63) + ",٣"), 2, 65, "'٣'"),
+        (csv(row(0), row(1, pixels=63) + "," + "9" * 5000), 2, 65, "out of 0 to 255"),
+        (csv(HEADER, row(0), HEADER), 3, 1, "header is repeated"),
+        (csv(row(0), HEADER), 2, 2, "'pixel0'"),
+        (csv(row(0), row("label")), 2, 1, "header in the middle"),
+        (csv(row("Bag"), row(3)), 2, 1, "label '3'"),
+        (csv(row(0), row("")), 2, 1, "label is empty"),
+        (csv(row("Bag"), row(" Bag")), 2, 1, "spaces"),
+        (csv(row("Bag"), row("B" * 101)), 2, 1, "longer than 100"),
+        (csv(row("Bag")) + b"\xff" + row("x").encode(), 2, 1, "UTF-8"),
+        (csv(row(0), "", row(1)), 2, None, "empty line"),
+        (csv("0", "1"), 1, None, "no pixels"),
+        (b"x" * (1 << 21), 1, None, "longer than 1,048,576 bytes"),
+        (csv(*[row(i) for i in range(1002)]), 1001, 1, "more than 1,000"),
+        (csv(row(0), '1,"' + "0," * 63 + "0"), 2, 2, "'\"0'"),
+        (csv(row(0), row(1)[:-1] + '"0'), 2, 65, "'\"0'"),
+        (csv(row(0), '1,"' + "0," * 63 + '0"'), 2, None, "holds a comma"),
+    ],
+)
+def test_bad_files_say_where_and_why(
+    body: bytes, line: int | None, column: int | None, reason: str
+) -> None:
+    problem = read(body).problems[0]
+    assert reason in problem.reason
+    assert (problem.line, problem.column) == (line, column)
+    assert str(problem).startswith("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "reason"),
+    [
+        (good(), "a.csv.gz", "broken"),
+        (gzip.compress(good())[:-9], "a.csv.gz", "broken"),
+        (good(), "a.csv.zip", "broken"),
+        (zipped({"a.csv": good(), "b.csv": good()}), "a.csv.zip", "exactly one"),
+        (zipped({}), "a.csv.zip", "exactly one"),
+        (zipped({"picture.png": b"x"}), "a.csv.zip", "exactly one"),
+    ],
+)
+def test_broken_archives_are_refused(body: bytes, name: str, reason: str) -> None:
+    [problem] = read(body, name).problems
+    assert reason in problem.reason
+
+
+def test_it_stops_after_twenty_problems() -> None:
+    found = read(csv(*["0,x"] * 100))
+    assert (len(found.problems), found.more_problems) == (MOST_PROBLEMS, True)
+
+
+def peak_memory(rows: int) -> int:
+    body = gzip.compress((row(1, 128, pixels=784) + "\n").encode() * rows, 1)
+    tracemalloc.start()
+    try:
+        assert read(body, "a.csv.gz").rows == rows
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    assert peak_memory(500) < peak_memory(100) + 50_000  # bytes; the bigger one has 1.5 MB

@@ -1,0 +1,179 @@
+"""What is checked of a dataset as a whole, and what is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.datasets.checks import Shape, image_shape, sorted_labels
+from chalicelib.datasets.content import content_version, look
+from chalicelib.errors import ObjectNotFound
+from tests.unit.datasets.world import DATASET, SETTINGS, World, csv, good, row
+
+
+def checked(**files: bytes) -> tuple[World, dict[str, Any]]:
+    """Preflight of these files (a_csv is a.csv)."""
+    world = World()
+    for name, body in files.items():
+        world.put(name.replace("_csv", ".csv").replace("_json", ".json"), body)
+    version = look(world.storage, DATASET).version
+    world.datasets.preflight({"dataset": DATASET, "version": version, "check": 3})
+    return world, read(world, "report.json")
+
+
+def read(world: World, name: str) -> Any:
+    version = look(world.storage, DATASET).version
+    return world.storage.get_json(f"reports/{DATASET}/preflight/{version}/{name}")
+
+
+def test_what_is_written_when_all_is_well() -> None:
+    settings = b'{"classes": ["Bag", "Shoe"], "hyperparameters": {"epochs": 2}}'
+    world, report = checked(
+        a_csv=good(),
+        **{"test/b_csv": csv(row(1)), "readme.md": b""},
+        dataset_json=settings,
+    )
+    assert (report["ok"], report["check"], report["problems"]) == (True, 3, [])
+    assert report["ignored"] == ["readme.md"]
+    assert report["rows"] == {"train": 3, "test": 1}
+    version = read(world, "version.json")
+    assert version["version"] == look(world.storage, DATASET).version
+    assert (version["bucket"], version["prefix"]) == (SETTINGS.bucket, f"datasets/{DATASET}/")
+    assert (version["classes"], version["labels"]) == (["Bag", "Shoe"], ["0", "1"])
+    assert version["shape"] == {"height": 8, "width": 8, "channels": 1}
+    files = {file["path"]: file for file in version["files"]}
+    assert {path: file["role"] for path, file in files.items()} == {
+        "a.csv": "train",
+        "test/b.csv": "test",
+        "dataset.json": "settings",
+    }
+    stored = world.storage.head(f"datasets/{DATASET}/a.csv")
+    assert stored is not None
+    assert files["a.csv"] == {
+        "key": f"datasets/{DATASET}/a.csv",
+        "path": "a.csv",
+        "version_id": stored.version_id,
+        "etag": stored.etag,
+        "size": stored.size,
+        "sha256": hashlib.sha256(good()).hexdigest(),
+        "role": "train",
+        "header": False,
+        "rows": 3,
+    }
+    assert "rows" not in files["dataset.json"]
+    assert files["dataset.json"]["sha256"] == hashlib.sha256(settings).hexdigest()
+    prefix, *paths = read(world, "train.manifest")
+    assert prefix == {"prefix": f"s3://{SETTINGS.bucket}/datasets/{DATASET}/"}
+    assert set(paths) == set(files)
+    assert (
+        "readme.md"
+        in world.storage.get_bytes(
+            f"reports/{DATASET}/preflight/{version['version']}/report.txt"
+        ).decode()
+    )
+    assert world.queues.woken == [(f"dataset/{DATASET}", 0)]
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "reason"),
+    [
+        ({"a_csv": csv("0,1,2,3,4,5", "1,1,2,3,4,5")}, "a.csv", "5 pixels a row make no square"),
+        ({"a_csv": csv(row(0), row(0))}, "", "one class only, '0'"),
+        ({"a_test_csv": good()}, "", "no file to train with"),
+        ({"a_csv": good(), "b_csv": csv(row(0, pixels=81))}, "b.csv", "81 pixels"),
+        ({"a_csv": good(), "a_test_csv": csv(row(0), row(7))}, "a_test.csv", "'7' is in no"),
+        ({"a_csv": good(), "b_csv": csv(row("Bag"))}, "", "numbers as labels, others have words"),
+        ({"a_csv": csv(row("1"), row("01"))}, "a.csv", "'01' and '1'"),
+        ({"a_csv": good(), "dataset_json": b'{"classes": ["a"]}'}, "dataset.json", "has 1 names"),
+        ({"a_csv": good(), "dataset_json": b"{"}, "dataset.json", "not JSON"),
+        ({"a_csv": good(), "dataset_json": b"[]"}, "dataset.json", "JSON object"),
+        (
+            {"a_csv": good(), "dataset_json": b'{"classes": ["a", "a"]}'},
+            "dataset.json",
+            "different",
+        ),
+        ({"a_csv": good(), "dataset_json": b'{"clases": []}'}, "dataset.json", "'clases'"),
+        (
+            {"a_csv": good(), "dataset_json": b'{"hyperparameters": {"epochs": -3}}'},
+            "dataset.json",
+            "epochs",
+        ),
+        (
+            {"a_csv": good(), "dataset_json": b'{"hyperparameters": {"sagemaker_program": "x"}}'},
+            "dataset.json",
+            "the service sets it",
+        ),
+        ({"a_csv": good(), "b_csv": b""}, "b.csv", "empty"),
+        ({"train/bag/1.png": b"x"}, "", "images such as train/bag/1.png"),
+    ],
+)
+def test_what_cannot_train_is_refused(files: dict[str, bytes], file: str, reason: str) -> None:
+    world, report = checked(**files)
+    assert report["ok"] is False
+    assert [p for p in report["problems"] if p["file"] == file and reason in p["reason"]]
+    assert reason in report["summary"]
+    for name in ("version.json", "train.manifest"):
+        with pytest.raises(ObjectNotFound):
+            read(world, name)
+
+
+def test_data_that_changed_meanwhile_gets_no_report_but_wakes_the_reconciler() -> None:
+    world = World()
+    world.put("a.csv", good(1))
+    version = look(world.storage, DATASET).version
+    world.put("a.csv", good(2))
+    world.datasets.preflight({"dataset": DATASET, "version": version, "check": 1})
+    assert not [key for key in world.storage.versions if key.startswith("reports/")]
+    assert world.queues.woken == [(f"dataset/{DATASET}", 0)]
+
+
+def test_the_version_is_the_content_not_the_upload() -> None:
+    world = World()
+    world.put("a.csv", good(1))
+    world.put("b.csv", good(2))
+    before = look(world.storage, DATASET)
+    etags = [(o.key, o.etag, o.size) for o in before.data]
+    lines = "".join(f"{key}\0{etag}\0{size}\n" for key, etag, size in etags)
+    assert before.version == hashlib.sha256(lines.encode()).hexdigest()
+    world.later(60)
+    world.put("a.csv", good(1))
+    world.put("notes.txt", b"x")
+    world.ready()
+    assert look(world.storage, DATASET).version == before.version
+    world.put("dataset.json", b"{}")
+    assert look(world.storage, DATASET).version != before.version
+    assert content_version(reversed(before.data)) == before.version
+
+
+@pytest.mark.parametrize(
+    ("pixels", "shape"),
+    [
+        (784, Shape(28, 28, 1)),
+        (2304, Shape(48, 48, 1)),
+        (3072, Shape(32, 32, 3)),
+        (256 * 256 * 3, Shape(256, 256, 3)),
+        (785, None),
+        (4, None),
+        (512 * 512, None),
+    ],
+)
+def test_pixel_counts_that_are_images(pixels: int, shape: Shape | None) -> None:
+    assert image_shape(pixels) == shape
+
+
+def test_numbers_sort_as_numbers_and_words_as_words() -> None:
+    assert sorted_labels(["10", "9", "-1"]) == ["-1", "9", "10"]
+    assert sorted_labels(["b", "A", "a"]) == ["A", "a", "b"]
+
+
+def test_problems_are_json() -> None:
+    _, report = checked(a_csv=csv(row(0), "0,x"))
+    assert json.loads(json.dumps(report["problems"][0])) == {
+        "file": "a.csv",
+        "line": 2,
+        "column": 2,
+        "reason": "'x' is not a whole number from 0 to 255",
+    }
