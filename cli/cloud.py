@@ -66,7 +66,12 @@ def up(
             cwd=_REPOSITORY,
             start_new_session=True,
         )
-    return _wait(home, child.pid, child, say, at)
+    try:
+        return _wait(home, child.pid, child, say, at)
+    except BaseException:  # Ctrl-C above all: nobody could find a cloud that is half started
+        child.terminate()
+        child.wait()
+        raise
 
 
 def down(home: Home, say: Say = lambda _: None) -> bool:
