@@ -15,6 +15,7 @@ from cli.console import Waiting
 from cli.follow import follow_batch, follow_dataset
 from cli.training_log import TrainingLog
 
+Answer = httpx.Response | dict[str, Any]
 JOB = "pigeonhole-local-letters-0123456789ab-1"
 
 
@@ -67,7 +68,7 @@ def dataset(phase: str, **fields: Any) -> dict[str, Any]:
     return {**status, **fields}
 
 
-def api(answers: Sequence[httpx.Response | dict[str, Any]]) -> Api:
+def api(answers: Sequence[Answer]) -> Api:
     """An API that gives these answers, one a call."""
     left = list(answers)
 
@@ -88,7 +89,7 @@ def screen() -> tuple[Console, io.StringIO]:
     return Console(file=out, width=200), out
 
 
-def follow(answers: Sequence[httpx.Response | dict[str, Any]], logs: Logs) -> tuple[Any, str]:
+def follow(answers: Sequence[Answer], logs: Logs) -> tuple[Any, str]:
     console, out = screen()
     with Waiting(console) as waiting:
         status = follow_dataset(
@@ -141,7 +142,8 @@ def test_batch_is_followed_to_its_end() -> None:
 
     counts = {"files": 3, "classified": 2, "rejected": 1}
     done = batch("Done", results="s3://b/results/b/r/", counts=counts)
-    answers = [refusal(404), batch("Done", "earlier"), batch("Classifying"), done]
+    earlier = batch("Done", "earlier")
+    answers: list[Answer] = [refusal(404), earlier, batch("Classifying"), done]
     console, out = screen()
     with Waiting(console) as waiting:
         status = follow_batch(api(answers), "b", ready="mine", waiting=waiting, sleep=lambda: None)
