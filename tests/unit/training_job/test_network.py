@@ -69,7 +69,7 @@ def test_a_stop_ends_training_after_the_batch() -> None:
 
 
 def test_an_export_that_answers_otherwise_is_refused() -> None:
-    ours = np.array([[0.50005, 0.49995], [0.1, 0.9]], np.float32)
+    ours = np.array([[0.50002, 0.49998], [0.1, 0.9]], np.float32)
     assert check_export(ours, ours.copy()) == 0.0
     with pytest.raises(BadExport, match="1 of them"):  # within the tolerance, but another class
         check_export(ours, ours[:, ::-1] * [[1, 1], [0, 0]] + ours * [[0, 0], [1, 1]])
