@@ -78,6 +78,7 @@ def test_misplaced_file_gets_a_report_that_says_where_to_put_it(cloud: Cloud, ke
 @pytest.fixture(scope="module")
 def model(cloud: Cloud) -> str:
     """The name of a dataset that has a model."""
+    cloud.put("datasets/small/dataset.json", rows.settings())
     cloud.put("datasets/small/a_train.csv", rows.csv("train", 1000))
     cloud.put("datasets/small/a_test.csv", rows.csv("test", 400))
     status = cloud.settled("small", cloud.ready("small"))

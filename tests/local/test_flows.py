@@ -104,7 +104,8 @@ def test_same_data_again_is_not_trained_again(live: Cloud) -> None:
 
 def test_same_event_twice_makes_one_job(live: Cloud) -> None:
     """S3 delivers at least once: the very notification comes again, also while the job runs."""
-    live.put("datasets/twice/a_train.csv", rows.csv("train", 1200))
+    live.put("datasets/twice/dataset.json", rows.settings())
+    live.put("datasets/twice/a_train.csv", rows.csv("train", 1000))
     live.put("datasets/twice/a_test.csv", rows.csv("test", 400))
     ready = live.ready("twice")
     event = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 
@@ -18,6 +17,7 @@ DATASET = "gate"
 @pytest.fixture(scope="module")
 def champion(cloud: Cloud) -> str:
     """A dataset with a champion: the training job that made it."""
+    cloud.put(f"datasets/{DATASET}/dataset.json", rows.settings(4))
     cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 2000))
     cloud.put(f"datasets/{DATASET}/a_test.csv", rows.csv("test", 800))
     status = cloud.settled(DATASET, cloud.ready(DATASET))
@@ -36,6 +36,7 @@ def answering(cloud: Cloud) -> str:
 
 
 def test_shuffled_labels_as_first_model_never_go_live(cloud: Cloud) -> None:
+    cloud.put("datasets/shuffled/dataset.json", rows.settings())
     cloud.put("datasets/shuffled/a_train.csv", rows.csv("train", 1000, shuffle_labels=True))
     cloud.put("datasets/shuffled/a_test.csv", rows.csv("test", 400))
     status = cloud.settled("shuffled", cloud.ready("shuffled"))
@@ -54,13 +55,15 @@ def test_shuffled_labels_do_not_replace_the_champion(cloud: Cloud, champion: str
 
 
 def test_worse_model_does_not_replace_the_champion(cloud: Cloud, champion: str) -> None:
-    """Forty honest rows: far better than chance, far worse than the champion."""
+    """A hundred honest rows make a model that is far worse than the champion."""
     cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 100))
     status = cloud.settled(DATASET, cloud.ready(DATASET))
     assert status["outcome"] == "Rejected", status
     assert champion.endswith(answering(cloud))
     packages = cloud.client("sagemaker").list_model_packages(
-        ModelPackageGroupName=f"pigeonhole-local-{DATASET}", SortBy="CreationTime"
+        ModelPackageGroupName=f"pigeonhole-local-{DATASET}",
+        SortBy="CreationTime",
+        SortOrder="Descending",
     )["ModelPackageSummaryList"]
     assert packages[0]["ModelApprovalStatus"] == "Rejected"
 
@@ -68,7 +71,7 @@ def test_worse_model_does_not_replace_the_champion(cloud: Cloud, champion: str) 
 def test_job_that_dies_fails_with_its_reason_and_a_retry_succeeds(
     cloud: Cloud, champion: str
 ) -> None:
-    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 3000))
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 1500))
     ready = cloud.ready(DATASET)
 
     def trainer() -> psutil.Process | None:
@@ -100,8 +103,7 @@ def test_job_that_dies_fails_with_its_reason_and_a_retry_succeeds(
 
 
 def test_failure_of_the_script_is_the_reason_that_people_read(cloud: Cloud) -> None:
-    settings = {"classes": rows.class_names(), "hyperparameters": {"epochs": -3}}
-    cloud.put("datasets/broken/dataset.json", json.dumps(settings).encode())
+    cloud.put("datasets/broken/dataset.json", rows.settings(-3))
     cloud.put("datasets/broken/a_train.csv", rows.csv("train", 300))
     cloud.put("datasets/broken/a_test.csv", rows.csv("test", 200))
     status = cloud.settled("broken", cloud.ready("broken"))

@@ -22,6 +22,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     own = Cloud(tmp_path_factory.mktemp("own") / "home", free_port_pair())
     own.up()
     try:
+        own.put("datasets/small/dataset.json", rows.settings())
         own.put("datasets/small/a_train.csv", rows.csv("train", 1000))
         own.put("datasets/small/a_test.csv", rows.csv("test", 400))
         status = own.settled("small", own.ready("small"))
