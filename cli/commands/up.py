@@ -18,6 +18,7 @@ from localcloud.home import Home, endpoint_env
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build"
+EXAMPLE = "docs/examples/fashion-mnist"
 LOOK_SECONDS = 0.2
 
 
@@ -98,7 +99,7 @@ def print_next_steps(deployed: Deployed, home: Path | None, console: Console) ->
     console.print(f"  bucket    s3://{deployed.bucket}")
     console.print(f"  HTTP API  {deployed.api}")
     console.print("Go on:")
-    console.print(f"  pigeonhole drop docs/examples/fashion-mnist/*.csv.gz{option}")
+    console.print(f"  pigeonhole drop {EXAMPLE}/*.csv.gz {EXAMPLE}/dataset.json{option}")
     console.print(f"  . {env_file}   then aws, boto3 and curl talk to it too")
     console.print(f"  {_command('down', home)}")
 
