@@ -16,6 +16,7 @@ from cli.stack.cloudformation import Stack
 from cli.stack.code import TrainingCode, training_code
 from cli.stack.errors import DeployFailed
 from cli.stack.images import training_image_parameters
+from cli.stack.moved import Items, has_moved, read_items, write_items
 from cli.stack.package import package, stage_settings
 from cli.stack.progress import Progress, silent
 from cli.stack.template import located
@@ -98,6 +99,12 @@ def deploy(
     buckets.upload_file(packaged.zip_path, where.artifacts, key)
 
     status = stack.settle()
+    items: Items = []
+    if stage == LOCAL and has_moved(session, outputs := stack.outputs()):
+        progress("the local cloud has moved to another port: making the stack anew, data kept")
+        items = read_items(session, outputs["Table"])
+        stack.delete()
+        status = None
     if buckets.exists(where.bucket):
         if status is None:
             _adopt_bucket(stack, packaged.template, where, progress)
@@ -114,8 +121,9 @@ def deploy(
     if not changed:
         progress(f"stack {where.stack} is up to date")
     _upload_code(buckets, where, code)
-
-    return _deployed(session, where, stack.outputs(), changed)
+    outputs = stack.outputs()
+    write_items(session, outputs["Table"], items)
+    return _deployed(session, where, outputs, changed)
 
 
 def deployed(session: boto3.Session, stage: str) -> Deployed | None:

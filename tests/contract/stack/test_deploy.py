@@ -204,13 +204,18 @@ def test_the_service_works_after_a_restart_on_another_port(
     build: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The functions' environment still names the old port's queues."""
+    """MiniStack knows queues by URLs with the port in them; table and bucket must come along."""
+    item = {"id": {"S": "kept"}, "revision": {"N": "1"}, "state": {"S": "{}"}}
+    session.client("dynamodb").put_item(TableName=deployed.table, Item=item)
     cloud.stop()
     cloud.start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
     fresh = boto3.Session()
     moved = deploy(fresh, REPO, "local", build)
     assert moved.api.startswith(cloud.endpoint)
+    found = fresh.client("dynamodb").get_item(TableName=moved.table, Key={"id": {"S": "kept"}})
+    assert found["Item"] == item
+    fresh.client("dynamodb").delete_item(TableName=moved.table, Key={"id": {"S": "kept"}})
     put_stray(fresh, moved, "stray-moved.csv")
     eventually(
         lambda: any("stray-moved" in key for key in misplaced_reports(fresh, moved)),
