@@ -1,0 +1,123 @@
+"""What the SageMaker adapters promise: a name of ours that is there already is success."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from chalicelib.aws.registry import Approval
+from chalicelib.errors import ResourceNotFound, Unavailable
+from tests.contract.app.conftest import SageMaker
+
+ROLE = "arn:aws:iam::000000000000:role/execution"
+TAGS = {"pigeonhole:dataset": "x"}
+
+
+def name(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def package(sagemaker: SageMaker, group: str, token: str, **properties: str) -> str:
+    sagemaker.registry.ensure_group(group, TAGS)
+    container = {"Image": "test/server:1", "ModelDataUrl": sagemaker.model_url}
+    return sagemaker.registry.register(
+        {
+            "ModelPackageGroupName": group,
+            "InferenceSpecification": {"Containers": [container]},
+            "ModelApprovalStatus": "PendingManualApproval",
+            "CustomerMetadataProperties": properties,
+            "ClientToken": token,
+        }
+    )
+
+
+def config(sagemaker: SageMaker) -> str:
+    """An endpoint config over an approved package."""
+    found = name("c")
+    arn = package(sagemaker, name("g"), name("t"), training_job=found)
+    sagemaker.registry.decide(arn, Approval.APPROVED, "good")
+    for _ in range(2):
+        sagemaker.endpoints.ensure_model(found, arn, ROLE, TAGS)
+        sagemaker.endpoints.ensure_config(found, 2048, 5, TAGS)
+    return found
+
+
+def test_a_training_job_is_made_once(sagemaker: SageMaker) -> None:
+    job = name("j")
+    assert sagemaker.training.describe(job) is None
+    for _ in range(2):
+        sagemaker.training.create(sagemaker.training_request(job))
+    found = sagemaker.training.describe(job)
+    assert found is not None
+    assert found.name == job
+    assert found.status in ("InProgress", "Completed")
+
+
+def test_a_package_is_registered_once_and_decided_with_a_reason(sagemaker: SageMaker) -> None:
+    group, token = name("g"), name("t")
+    first = package(sagemaker, group, token, training_job="a")
+    assert package(sagemaker, group, token, training_job="a") == first
+    second = package(sagemaker, group, name("t"), training_job="b")
+    assert second != first
+    sagemaker.registry.decide(second, Approval.REJECTED, "worse than a")
+    found = sagemaker.registry.describe(second)
+    assert found is not None
+    assert (found.approval, found.description) == ("Rejected", "worse than a")
+    assert found.properties["training_job"] == "b"
+    untouched = sagemaker.registry.describe(first)
+    assert untouched is not None
+    assert untouched.approval == "PendingManualApproval"
+
+
+def test_packages_are_found_by_their_properties(sagemaker: SageMaker) -> None:
+    group = name("g")
+    assert sagemaker.registry.find(group, {"training_job": "a"}) is None
+    arns = [package(sagemaker, group, name("t"), training_job=job, x="1") for job in "aba"]
+    newest = sagemaker.registry.find(group, {"training_job": "a"})
+    assert newest is not None
+    assert newest.arn == arns[2]
+    assert sagemaker.registry.find(group, {"training_job": "a", "x": "2"}) is None
+
+
+def test_a_missing_package_is_none(sagemaker: SageMaker) -> None:
+    arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{name('g')}/1"
+    assert sagemaker.registry.describe(arn) is None
+
+
+def test_an_endpoint_comes_up_changes_and_goes(sagemaker: SageMaker) -> None:
+    endpoint, first, second = name("e"), config(sagemaker), config(sagemaker)
+    assert sagemaker.endpoints.describe(endpoint) is None
+    for _ in range(2):
+        sagemaker.endpoints.create(endpoint, first, TAGS)
+    sagemaker.settle(endpoint)
+    found = sagemaker.endpoints.describe(endpoint)
+    assert found is not None
+    assert (found.status, found.config) == ("InService", first)
+    sagemaker.endpoints.update(endpoint, second)
+    with pytest.raises(Unavailable):  # busy: later
+        sagemaker.endpoints.update(endpoint, first)
+    sagemaker.settle(endpoint)
+    found = sagemaker.endpoints.describe(endpoint)
+    assert found is not None
+    assert (found.status, found.config) == ("InService", second)
+    sagemaker.endpoints.delete(endpoint)
+    sagemaker.settle(endpoint)
+    assert sagemaker.endpoints.describe(endpoint) is None
+    sagemaker.endpoints.delete(endpoint)
+
+
+def test_what_is_not_there_is_said_so(sagemaker: SageMaker) -> None:
+    with pytest.raises(ResourceNotFound):
+        sagemaker.endpoints.update(name("e"), config(sagemaker))
+    with pytest.raises(ResourceNotFound):
+        sagemaker.runtime.invoke(name("e"), b"x", "image/png", "application/json")
+
+
+@pytest.mark.parametrize("sagemaker", ["real"], indirect=True)  # the memory knows golden images
+def test_an_endpoint_answers(sagemaker: SageMaker) -> None:
+    endpoint = name("e")
+    sagemaker.endpoints.create(endpoint, config(sagemaker), TAGS)
+    sagemaker.settle(endpoint)
+    answer = sagemaker.runtime.invoke(endpoint, b"hello", "image/png", "application/json")
+    assert answer.body == b"one:hello"

@@ -1,0 +1,107 @@
+"""What the data bucket's adapter promises."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from chalicelib.aws.storage import Storage
+from chalicelib.errors import ObjectChanged, ObjectNotFound
+
+
+def test_what_is_put_is_listed_headed_and_read(storage: Storage) -> None:
+    storage.put_bytes("datasets/x/ä b+c.csv", b"0,1\n", "text/csv")
+    [listed] = storage.list("datasets/x/")
+    head = storage.head("datasets/x/ä b+c.csv")
+    assert head is not None
+    assert (listed.key, listed.size) == ("datasets/x/ä b+c.csv", 4)
+    assert (listed.etag, listed.size) == (head.etag, head.size)
+    assert '"' not in listed.etag
+    assert head.version_id
+    assert listed.last_modified.tzinfo is not None
+    opened = storage.open(listed.key, if_etag=listed.etag)
+    assert opened.stored.version_id == head.version_id
+    assert b"".join(opened.chunks()) == b"0,1\n"
+
+
+def test_the_same_bytes_have_the_same_etag_and_another_version(storage: Storage) -> None:
+    storage.put_bytes("a", b"1", "")
+    first = storage.head("a")
+    storage.put_bytes("a", b"1", "")
+    second = storage.head("a")
+    assert first is not None
+    assert second is not None
+    assert first.etag == second.etag
+    assert first.version_id != second.version_id
+
+
+def test_old_versions_can_be_read(storage: Storage) -> None:
+    storage.put_bytes("a", b"1", "")
+    first = storage.head("a")
+    assert first is not None
+    storage.put_bytes("a", b"2", "")
+    assert storage.open("a", version_id=first.version_id).body.read() == b"1"
+    assert storage.get_bytes("a") == b"2"
+
+
+def test_listing_is_in_key_order_over_pages_and_knows_versions(storage: Storage) -> None:
+    for number in range(1005):
+        storage.put_bytes(f"inbox/b/{number:04}", b"x", "")
+    storage.put_bytes("inbox/bb/1", b"x", "")
+    keys = [stored.key for stored in storage.list("inbox/b/")]
+    assert keys == sorted(keys)
+    assert len(keys) == 1005
+    versions = list(storage.list_versions("inbox/b/"))
+    assert [stored.key for stored in versions] == keys
+    assert all(stored.version_id for stored in versions)
+
+
+def test_deleted_and_overwritten_versions_are_not_listed(storage: Storage) -> None:
+    for body in (b"1", b"2"):
+        storage.put_bytes("a", body, "")
+    storage.put_bytes("b", b"1", "")
+    storage.delete("b")
+    [only] = storage.list_versions("")
+    current = storage.head("a")
+    assert current is not None
+    assert (only.key, only.version_id) == ("a", current.version_id)
+    assert [stored.key for stored in storage.list("")] == ["a"]
+    assert storage.head("b") is None
+
+
+def test_folders_are_those_straight_below(storage: Storage) -> None:
+    for key in ("inbox/a/1", "inbox/a/x/2", "inbox/b/1", "inbox/loose"):
+        storage.put_bytes(key, b"", "")
+    assert list(storage.folders("inbox/")) == ["a", "b"]
+
+
+def test_what_is_missing_or_changed_is_said_so(storage: Storage) -> None:
+    assert storage.head("nothing") is None
+    with pytest.raises(ObjectNotFound):
+        storage.open("nothing")
+    with pytest.raises(ObjectNotFound):
+        storage.get_json("nothing")
+    storage.put_bytes("a", b"1", "")
+    listed = storage.head("a")
+    assert listed is not None
+    storage.put_bytes("a", b"2", "")
+    with pytest.raises(ObjectChanged):
+        storage.open("a", if_etag=listed.etag)
+
+
+def test_json_and_uploads_come_back(storage: Storage) -> None:
+    storage.put_json("a.json", {"name": "Füße", "none": None, "x": 0.1})
+    assert storage.get_json("a.json") == {"name": "Füße", "none": None, "x": 0.1}
+    storage.upload("big", io.BytesIO(b"x" * 100_000), "text/plain")
+    assert len(storage.get_bytes("big")) == 100_000
+
+
+def test_open_multipart_uploads_are_seen_below_their_prefix(storage: Storage) -> None:
+    assert storage.multipart_open("datasets/x/") is False
+    if hasattr(storage, "uploading"):
+        storage.uploading.add("datasets/x/a.csv")
+    else:
+        storage._client.create_multipart_upload(Bucket=storage.bucket, Key="datasets/x/a.csv")
+    assert storage.multipart_open("datasets/x/") is True
+    assert storage.multipart_open("datasets/xx/") is False

@@ -1,0 +1,55 @@
+"""What the table's adapter promises: nobody writes over what he has not seen."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.aws.table import Item, Table
+from chalicelib.errors import RevisionConflict
+
+STATE = {"phase": "Live", "accuracy": 0.85, "none": None, "past": {"a": {"attempt": 1}}}
+
+
+def test_an_item_comes_back_as_it_was_put(table: Table) -> None:
+    assert table.get("dataset/x") is None
+    put = table.put("dataset/x", STATE, 0)
+    assert put == Item("dataset/x", 1, STATE)
+    assert table.get("dataset/x") == put
+    assert table.put("dataset/x", {"phase": "Failed"}, 1).revision == 2
+    assert table.get("dataset/x") == Item("dataset/x", 2, {"phase": "Failed"})
+
+
+@pytest.mark.parametrize("revision", [0, 1, 3])
+def test_another_revision_is_refused_and_changes_nothing(table: Table, revision: int) -> None:
+    table.put("dataset/x", {"n": 1}, 0)
+    table.put("dataset/x", {"n": 2}, 1)
+    with pytest.raises(RevisionConflict):
+        table.put("dataset/x", {"n": 3}, revision)
+    assert table.get("dataset/x") == Item("dataset/x", 2, {"n": 2})
+
+
+def test_a_revision_of_nothing_is_refused(table: Table) -> None:
+    with pytest.raises(RevisionConflict):
+        table.put("dataset/x", {}, 1)
+
+
+def test_of_many_at_once_one_wins(table: Table) -> None:
+    def put(number: int) -> bool:
+        try:
+            table.put("dataset/x", {"n": number}, 0)
+        except RevisionConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(put, range(16))) == 1
+
+
+def test_ids_and_items_are_sorted_and_by_prefix(table: Table) -> None:
+    for id in ("dataset/b", "batch/a", "dataset/a"):
+        table.put(id, {"id": id}, 0)
+    assert table.ids() == ["batch/a", "dataset/a", "dataset/b"]
+    assert table.ids("dataset/") == ["dataset/a", "dataset/b"]
+    assert [item.state["id"] for item in table.items("dataset/")] == ["dataset/a", "dataset/b"]
