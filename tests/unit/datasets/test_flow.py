@@ -114,6 +114,8 @@ def test_data_that_changes_while_it_is_checked_is_checked_again(world: World) ->
     world.ready()
     world.until("Checking")
     world.put("a.csv", good(2))
+    world.reconcile()
+    assert world.status()["phase"] == "Waiting"  # at once, not when the check's lease is over
     status = world.settle()
     assert (status["outcome"], len(world.jobs)) == ("Live", 1)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
+from chalicelib.aws.storage import OpenObject
 from chalicelib.datasets.checks import Shape, image_shape, sorted_labels
 from chalicelib.datasets.content import content_version, look
+from chalicelib.datasets.preflight import Preflight
 from chalicelib.errors import ObjectNotFound
+from tests.fakes.aws import MemoryStorage
 from tests.unit.datasets.world import DATASET, SETTINGS, World, csv, good, row
 
 
@@ -128,6 +133,35 @@ def test_data_that_changed_meanwhile_gets_no_report_but_wakes_the_reconciler() -
     world.datasets.preflight({"dataset": DATASET, "version": version, "check": 1})
     assert not [key for key in world.storage.versions if key.startswith("reports/")]
     assert world.queues.woken == [(f"dataset/{DATASET}", 0)]
+
+
+def test_data_that_changes_between_listing_and_reading_gets_no_report() -> None:
+    world = World()
+    world.put("a.csv", good(1))
+    version = look(world.storage, DATASET).version
+
+    def replace_a() -> None:
+        world.put("a.csv", good(2))
+
+    racing = Racing(world.storage, replace_a)
+    Preflight(racing, lambda: world.now, Logger(service="race")).run(DATASET, version, 1)
+    assert not [key for key in world.storage.versions if key.startswith("reports/")]
+
+
+class Racing(MemoryStorage):
+    """Somebody else acts just before the first object is opened."""
+
+    def __init__(self, storage: MemoryStorage, act: Callable[[], None]) -> None:
+        self.__dict__ = storage.__dict__
+        self.act: Callable[[], None] | None = act
+
+    def open(
+        self, key: str, version_id: str | None = None, if_etag: str | None = None
+    ) -> OpenObject:
+        if self.act is not None:
+            act, self.act = self.act, None
+            act()
+        return super().open(key, version_id, if_etag)
 
 
 def test_the_version_is_the_content_not_the_upload() -> None:
