@@ -19,6 +19,7 @@ h1 { font-size: 1.4rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 1.
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid #8884;
          vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { min-width: 7rem; }
 th { position: sticky; top: 0; background: Canvas; }
 td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.bar { width: 40%; } .bar div { background: #4a7ebb; height: .8rem; border-radius: .2rem; }
@@ -61,9 +62,10 @@ def _links() -> str:
 def _classes(classes: Mapping[str, int], total: int) -> Iterable[str]:
     if not total:
         return
+    largest = max(classes.values())
     yield '<h2>Classes</h2><table><tr><th>Class</th><th class="n">Files</th><th></th></tr>'
     for name, count in sorted(classes.items(), key=lambda item: (-item[1], item[0])):
-        share = 100 * count / total
+        share = 100 * count / largest
         yield (
             f'<tr><td>{escape(name)}</td><td class="n">{count:,}</td>'
             f'<td class="bar"><div style="width:{share:.1f}%"></div></td></tr>'
