@@ -31,7 +31,7 @@ def test_dropped_sample_goes_live_and_says_how_good_it_is(live: Cloud) -> None:
     job = live.client("sagemaker").describe_training_job(TrainingJobName=status["training_job"])
     metrics = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
     assert metrics["heldout:accuracy"] == pytest.approx(status["champion"]["accuracy"], abs=1e-3)
-    endpoints = live.client("sagemaker").list_endpoints()["Endpoints"]
+    endpoints = live.client("sagemaker").list_endpoints(NameContains=DATASET)["Endpoints"]
     assert [e["EndpointName"] for e in endpoints] == [f"pigeonhole-local-{DATASET}"]
 
 
@@ -46,10 +46,11 @@ def test_training_log_is_in_cloudwatch_logs(live: Cloud) -> None:
 def test_predict_answers_held_out_images(live: Cloud) -> None:
     names = rows.class_names()
     right = 0
+    path = f"/datasets/{DATASET}/predict"
     chosen = rows.sample("test")[1][:20]
     for row in chosen:
         label, png = rows.picture(row)
-        answer = live.http("POST", "/predict", png, {"Content-Type": "image/png"})
+        answer = live.http("POST", path, png, {"Content-Type": "image/png"})
         assert answer.status == 200, answer
         assert set(answer.body["probabilities"]) == set(names)
         assert sum(answer.body["probabilities"].values()) == pytest.approx(1, abs=1e-3)
@@ -60,9 +61,8 @@ def test_predict_answers_held_out_images(live: Cloud) -> None:
 def test_predict_command_prints_label(live: Cloud, tmp_path: Path) -> None:
     label, png = rows.picture(rows.sample("test")[1][0])
     (tmp_path / "one.png").write_bytes(png)
-    assert (
-        rows.class_names()[int(label)] in live.command("predict", str(tmp_path / "one.png")).stdout
-    )
+    done = live.command("predict", str(tmp_path / "one.png"), "--dataset", DATASET)
+    assert rows.class_names()[int(label)] in done.stdout
 
 
 def test_every_one_of_200_files_appears_exactly_once(live: Cloud, tmp_path: Path) -> None:
@@ -72,7 +72,10 @@ def test_every_one_of_200_files_appears_exactly_once(live: Cloud, tmp_path: Path
         (folder / f"image {index:03d}+ü.png").write_bytes(rows.picture(row)[1])
     (folder / "broken.png").write_bytes(rows.picture(rows.sample("test")[1][0])[1][:60])
     (folder / "notes.txt").write_text("not an image\n")
-    live.command("classify", str(folder), "--batch", "two-hundred", "--out", str(out))
+    live.command(
+        *("classify", str(folder), "--batch", "two-hundred"),
+        *("--dataset", DATASET, "--out", str(out)),
+    )
 
     latest = live.http("GET", "/batches/two-hundred").body
     assert latest["phase"] == "Done"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -42,7 +43,7 @@ class Office:
             table=self.table,
             queues=self.queues,
             clock=lambda: NOW,
-            logger=Logger(service=f"test-{id(self)}", stream=self.log),
+            logger=Logger(service=f"test-{uuid4()}", stream=self.log),
         )
 
     def _reconcile(self, id: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from aws_lambda_powertools import Logger
 
@@ -111,7 +112,7 @@ class World:
             endpoints=self.endpoints,
             runtime=self.runtime,
             clock=lambda: self.now,
-            logger=Logger(service=f"test-{id(self)}", stream=self.log),
+            logger=Logger(service=f"test-{uuid4()}", stream=self.log),
         )
 
     # What people do
