@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import struct
 import zlib
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -111,7 +113,7 @@ FORM = "application/x-www-form-urlencoded"
 REQUESTS: dict[str, tuple[bytes | None, dict[str, str], set[int]]] = {
     "no body": (None, {"Content-Type": "image/png"}, {400}),
     "empty body": (b"", {"Content-Type": "image/png"}, {400}),
-    "no content type": (PNG, {"Content-Type": ""}, {200}),
+    "empty content type": (PNG, {"Content-Type": ""}, {200}),
     "curl's default type": (PNG, {"Content-Type": FORM}, {200}),
     "odd accept": (PNG, {"Content-Type": "image/png", "Accept": "text/html"}, {200}),
     "photograph": (jpeg(), {"Content-Type": "image/jpeg"}, {200}),
@@ -136,6 +138,15 @@ def test_predict_gives_an_answer_or_says_what_to_do(cloud: Cloud, model: str, ca
         assert len(answer.body["message"]) > 20
     good = cloud.http("POST", f"/datasets/{model}/predict", PNG, {"Content-Type": "image/png"})
     assert good.status == 200
+
+
+def test_predict_without_a_content_type_answers(cloud: Cloud, model: str) -> None:
+    """As `requests.post(url, data=image)` sends it; urllib would add one of its own."""
+    url = urlsplit(cloud.env["PIGEONHOLE_API"])
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    connection.request("POST", f"{url.path}/datasets/{model}/predict", PNG)
+    response = connection.getresponse()
+    assert (response.status, "label" in json.loads(response.read())) == (200, True)
 
 
 def test_unknown_dataset_is_404_and_one_without_model_is_409(cloud: Cloud) -> None:

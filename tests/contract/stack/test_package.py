@@ -112,6 +112,27 @@ def test_each_function_has_its_own_role_and_partial_batches(packaged: Packaged) 
         assert list(event["Properties"]["Queue"]) == ["Fn::GetAtt"]
 
 
+def test_each_queue_parks_what_fails_five_times(packaged: Packaged) -> None:
+    resources = packaged("prod").template["Resources"]
+    for name in ("Events", "Work"):
+        redrive = resources[f"{name}Queue"]["Properties"]["RedrivePolicy"]
+        dead_letters = f"{name}DeadLetterQueue"
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [dead_letters, "Arn"]}
+        assert redrive["maxReceiveCount"] == 5
+        assert resources[dead_letters]["Type"] == "AWS::SQS::Queue"
+
+
+def test_the_bucket_takes_tls_alone_where_the_stage_is_not_local(packaged: Packaged) -> None:
+    template = packaged("prod").template
+    policy = template["Resources"]["DataBucketPolicy"]
+    assert template["Conditions"][policy["Condition"]] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "local"]}]
+    }
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
 def test_a_second_package_comes_from_the_build_folder(packaged: Packaged, build: Path) -> None:
     packaged("local")
     said: list[str] = []
