@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 from cli.api import Api, ApiError, BatchStatus, DatasetStatus
 from cli.console import Waiting
+from cli.errors import CliError
 from cli.training_log import TrainingLog
 
 Sleep = Callable[[], None]
 T = TypeVar("T")
 RETRIES = 5
+LOOK_SECONDS = 1.0  # between two looks at `_READY`, each of which is a request to S3
+GONE_LOOKS = 30
 
 PHASES = {
     "Waiting": "Waiting until the upload is taken up",
@@ -37,10 +40,58 @@ def pause(seconds: float) -> Sleep:
     return lambda: time.sleep(seconds)
 
 
+class Ready:
+    """The `_READY` whose end is waited for.
+
+    The service takes up the newest `_READY` alone: one that a later one replaces may never be seen
+    in a status. The later one is followed then, and its outcome is the outcome.
+
+    version: the VersionId that was put. newest: gives the VersionId of the `_READY` that is there
+    now, or None where it was deleted. noun: what ends with a `_READY`, say "drop".
+    """
+
+    def __init__(
+        self,
+        version: str,
+        newest: Callable[[], str | None],
+        noun: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.version = version
+        self._newest = newest
+        self._noun = noun
+        self._clock = clock
+        self._next_look = clock()
+        self._gone = 0
+
+    def taken_up(self, seen: str | None, waiting: Waiting) -> bool:
+        """Is the status that names `seen` about this `_READY`, or about the one that replaced it?
+
+        Raises CliError when `_READY` was deleted and is not taken up.
+        """
+        if seen != self.version and self._clock() >= self._next_look:
+            self._look(waiting)
+            self._next_look = self._clock() + LOOK_SECONDS
+        return seen == self.version
+
+    def _look(self, waiting: Waiting) -> None:
+        newest = self._newest()
+        # It may have been listed before it was deleted: its status may still come.
+        self._gone = self._gone + 1 if newest is None else 0
+        if self._gone >= GONE_LOOKS:
+            raise CliError(
+                f"The _READY that ended this {self._noun} was deleted before it was taken up. "
+                "Run the command again."
+            )
+        if newest is not None and newest != self.version:
+            self.version = newest
+            waiting.line(f"A later {self._noun} has replaced this one; following the later one.")
+
+
 def follow_dataset(
-    api: Api, logs: Any, name: str, *, ready: str, waiting: Waiting, sleep: Sleep
+    api: Api, logs: Any, name: str, *, ready: Ready, waiting: Waiting, sleep: Sleep
 ) -> DatasetStatus:
-    """The status once the drop that ended with the `_READY` of this VersionId is through.
+    """The status once the drop that ended with this `_READY`, or a later one, is through.
 
     Each new phase and each line that the training job logs is shown.
     """
@@ -49,7 +100,7 @@ def follow_dataset(
     waiting.say(PHASES["Waiting"])
     while True:
         status = _patient(lambda: api.dataset(name), sleep)
-        if status is not None and status.ready == ready:
+        if ready.taken_up(status.ready if status else None, waiting) and status:
             if status.phase in ("Training", "Judging") and status.training_job != job:
                 job = status.training_job
                 log = TrainingLog(logs, job) if job else None
@@ -63,12 +114,14 @@ def follow_dataset(
         sleep()
 
 
-def follow_batch(api: Api, name: str, *, ready: str, waiting: Waiting, sleep: Sleep) -> BatchStatus:
-    """The status once the batch that ended with the `_READY` of this VersionId is through."""
+def follow_batch(
+    api: Api, name: str, *, ready: Ready, waiting: Waiting, sleep: Sleep
+) -> BatchStatus:
+    """The status once the batch that ended with this `_READY`, or a later one, is through."""
     waiting.say(PHASES["Waiting"])
     while True:
         status = _patient(lambda: api.batch(name), sleep)
-        if status is not None and status.ready == ready:
+        if ready.taken_up(status.ready if status else None, waiting) and status:
             if status.settled:
                 return status
             waiting.say(PHASES.get(status.phase, status.phase))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.console import bar
@@ -38,6 +39,17 @@ def upload(
 def mark_ready(s3: Any, bucket: str, prefix: str) -> str:
     """Put `<prefix>_READY`; its VersionId is `ready` in the status once it is taken up."""
     version: str = s3.put_object(Bucket=bucket, Key=f"{prefix}_READY", Body=b"")["VersionId"]
+    return version
+
+
+def newest_ready(s3: Any, bucket: str, prefix: str) -> str | None:
+    """VersionId of the `<prefix>_READY` that is there now; None where it was deleted."""
+    try:
+        version: str = s3.head_object(Bucket=bucket, Key=f"{prefix}_READY")["VersionId"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in ("404", "NoSuchKey", "NotFound"):
+            raise
+        return None
     return version
 
 

@@ -15,9 +15,9 @@ from cli.api import Api, BatchStatus
 from cli.commands.drop import NAME
 from cli.console import Waiting, interruptible, make_console
 from cli.errors import CliError, UsageError
-from cli.follow import follow_batch, pause
+from cli.follow import Ready, follow_batch, pause
 from cli.target import Target, find_target
-from cli.uploads import count, download, mark_ready, upload
+from cli.uploads import count, download, mark_ready, newest_ready, upload
 
 SETTINGS, READY = "batch.json", "_READY"
 REJECTED_SHOWN = 20
@@ -80,7 +80,7 @@ def upload_and_follow(
         return follow_batch(
             Api.of(target),
             name,
-            ready=ready,
+            ready=Ready(ready, lambda: newest_ready(s3, target.bucket, prefix), "upload"),
             waiting=waiting,
             sleep=pause(0.5 if target.local else 3),
         )

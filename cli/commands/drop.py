@@ -14,9 +14,9 @@ from rich.console import Console
 from cli.api import Api, DatasetStatus
 from cli.console import Waiting, interruptible, make_console
 from cli.errors import UsageError
-from cli.follow import follow_dataset, pause
+from cli.follow import Ready, follow_dataset, pause
 from cli.target import Target, find_target
-from cli.uploads import count, mark_ready, split_uri, upload
+from cli.uploads import count, mark_ready, newest_ready, split_uri, upload
 
 SETTINGS = "dataset.json"
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip")
@@ -53,7 +53,7 @@ def upload_and_follow(
             Api.of(target),
             target.client("logs"),
             name,
-            ready=ready,
+            ready=Ready(ready, lambda: newest_ready(s3, target.bucket, prefix), "drop"),
             waiting=waiting,
             sleep=pause(0.5 if target.local else 3),
         )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.api import Api, ApiError
 from cli.console import Waiting
-from cli.follow import follow_batch, follow_dataset
+from cli.errors import CliError
+from cli.follow import Ready, follow_batch, follow_dataset
 from cli.training_log import TrainingLog
+from cli.uploads import newest_ready
 
 Answer = httpx.Response | dict[str, Any]
 JOB = "pigeonhole-local-letters-0123456789ab-1"
@@ -89,11 +93,30 @@ def screen() -> tuple[Console, io.StringIO]:
     return Console(file=out, width=200), out
 
 
-def follow(answers: Sequence[Answer], logs: Logs) -> tuple[Any, str]:
+def ready(newest: Sequence[str | None] = ("mine",)) -> Ready:
+    """Ours; looks at `_READY` find these VersionIds, and the last one from then on."""
+    left = list(newest)
+    ticks = itertools.count()
+    return Ready(
+        "mine",
+        lambda: left.pop(0) if len(left) > 1 else left[0],
+        "drop",
+        clock=lambda: float(next(ticks)),
+    )
+
+
+def follow(
+    answers: Sequence[Answer], logs: Logs, newest: Sequence[str | None] = ("mine",)
+) -> tuple[Any, str]:
     console, out = screen()
     with Waiting(console) as waiting:
         status = follow_dataset(
-            api(answers), logs, "letters", ready="mine", waiting=waiting, sleep=lambda: None
+            api(answers),
+            logs,
+            "letters",
+            ready=ready(newest),
+            waiting=waiting,
+            sleep=lambda: None,
         )
     return status, out.getvalue()
 
@@ -124,6 +147,65 @@ def test_an_earlier_drops_end_is_not_taken_for_ours() -> None:
     assert status.outcome == "Refused"
 
 
+def test_a_drop_that_another_replaces_before_it_is_taken_up_ends_as_that_one() -> None:
+    training = dataset("Training", ready="theirs", training_job=JOB)
+    live = dataset("Live", ready="theirs", settled=True, outcome="Live")
+    status, shown = follow([refusal(404), training, live], Logs([]), ["mine", "theirs"])
+    assert (status.ready, status.outcome) == ("theirs", "Live")
+    assert shown.count("A later drop has replaced this one") == 1
+
+
+def test_a_drop_that_another_replaces_while_it_trains_ends_as_that_one() -> None:
+    mine = dataset("Training", training_job=JOB)
+    theirs = [dataset(phase, ready="theirs") for phase in ("Checking", "Training")]
+    refused = dataset("Refused", ready="theirs", settled=True, outcome="Refused")
+    status, shown = follow([mine, mine, *theirs, refused], Logs([]), ["theirs"])
+    assert (status.ready, status.outcome) == ("theirs", "Refused")
+    assert shown.count("A later drop has replaced this one") == 1
+
+
+def test_a_replacement_that_is_itself_replaced_is_followed_further() -> None:
+    second = dataset("Training", ready="second")
+    third = dataset("Live", ready="third", settled=True, outcome="Live")
+    status, _ = follow([second, third], Logs([]), ["second", "third"])
+    assert status.ready == "third"
+
+
+def test_a_ready_that_was_deleted_ends_the_wait_with_a_sentence() -> None:
+    earlier = dataset("Live", ready="earlier", settled=True, outcome="Live")
+    with pytest.raises(CliError, match="was deleted"):
+        follow([earlier] * 100, Logs([]), [None])
+
+
+def test_a_batch_that_another_replaces_ends_as_that_one() -> None:
+    def batch(phase: str) -> dict[str, Any]:
+        status = {"batch": "b", "phase": phase, "message": "", "run": "r", "ready": "theirs"}
+        return {**status, "settled": phase == "Done", "dataset": "letters"}
+
+    console, out = screen()
+    with Waiting(console) as waiting:
+        status = follow_batch(
+            api([batch("Classifying"), batch("Done")]),
+            "b",
+            ready=ready(["theirs"]),
+            waiting=waiting,
+            sleep=lambda: None,
+        )
+    assert (status.ready, status.phase) == ("theirs", "Done")
+    assert "has replaced this one" in out.getvalue()
+
+
+def test_the_ready_that_is_there_is_known_by_its_version() -> None:
+    class Objects:
+        def head_object(self, **request: str) -> dict[str, str]:
+            if request == {"Bucket": "bucket", "Key": "datasets/letters/_READY"}:
+                return {"VersionId": "v2"}
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+
+    assert newest_ready(Objects(), "bucket", "datasets/letters/") == "v2"
+    assert newest_ready(Objects(), "bucket", "datasets/other/") is None
+
+
 def test_a_moment_without_an_answer_is_waited_through() -> None:
     live = dataset("Live", settled=True, outcome="AlreadyTrained")
     status, _ = follow([refusal(502), refusal(503), live], Logs([]))
@@ -146,7 +228,7 @@ def test_batch_is_followed_to_its_end() -> None:
     answers: list[Answer] = [refusal(404), earlier, batch("Classifying"), done]
     console, out = screen()
     with Waiting(console) as waiting:
-        status = follow_batch(api(answers), "b", ready="mine", waiting=waiting, sleep=lambda: None)
+        status = follow_batch(api(answers), "b", ready=ready(), waiting=waiting, sleep=lambda: None)
     assert status.counts is not None
     assert (status.counts.classified, status.results) == (2, "s3://b/results/b/r/")
     assert "Classifying" in out.getvalue()
