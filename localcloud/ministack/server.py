@@ -40,13 +40,16 @@ class MiniStack:
         environment: dict[str, str],
         on_give_up: Callable[[str], None],
         start: processes.Starter = processes.start,
+        start_seconds: float = _START_SECONDS,
     ) -> None:
+        """start_seconds: how long a process may take until it answers"""
         self._home = home
         self._ports = ports
         self._command = command
         self._environment = environment
         self._on_give_up = on_give_up
         self._start = start
+        self._start_seconds = start_seconds
         self._output = logging.getLogger("ministack.output")
         self._last: deque[str] = deque(maxlen=15)
         self._ends: deque[float] = deque(maxlen=_RESTARTS + 1)
@@ -57,8 +60,9 @@ class MiniStack:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises MiniStackFailed."""
-        self._launch()
-        self._wait_until_ready()
+        process = self._launch()
+        if process is not None:
+            self._wait_until_ready(process)
         self._ready = True
 
     def stop(self) -> None:
@@ -69,10 +73,11 @@ class MiniStack:
         if process is not None:
             process.stop(_STOP_SECONDS)
 
-    def _launch(self) -> None:
+    def _launch(self) -> processes.Process | None:
+        """The new process; None when MiniStack is being stopped."""
         with self._lock:
             if self._stopping:
-                return
+                return None
             launch.prepare(self._home)
             self._process = self._start(
                 self._command,
@@ -82,6 +87,7 @@ class MiniStack:
                 on_exit=self._exited,
                 orphan_grace=5.0,
             )
+            return self._process
 
     def _line(self, line: str) -> None:
         self._last.append(line)
@@ -91,30 +97,34 @@ class MiniStack:
         with self._lock:
             if self._stopping or not self._ready:
                 return
-        self._ends.append(time.monotonic())
-        if len(self._ends) > _RESTARTS and self._ends[-1] - self._ends[0] < _WITHIN:
-            self._on_give_up(f"MiniStack ended {len(self._ends)} times (status {status})")
+            self._ends.append(time.monotonic())
+            ends = len(self._ends)
+            hopeless = ends > _RESTARTS and self._ends[-1] - self._ends[0] < _WITHIN
+        if hopeless:
+            self._on_give_up(f"MiniStack ended {ends} times (status {status})")
             return
         _log.error("MiniStack ended by itself (status %d); starting it again", status)
-        self._launch()
+        process = self._launch()
+        if process is None:
+            return
         try:
-            self._wait_until_ready()
+            self._wait_until_ready(process)
         except MiniStackFailed as error:
-            if not self._stopping:
+            # A process that ended has a call of this of its own, which counts the end.
+            if process.poll() is None and process is self._process and not self._stopping:
                 self._on_give_up(str(error))
         else:
             _log.info("MiniStack is back")
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, process: processes.Process) -> None:
         pool = urllib3.HTTPConnectionPool(HOST, self._ports.gateway, retries=False)
-        deadline = time.monotonic() + _START_SECONDS
-        process = self._process
-        while process is not None and process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + self._start_seconds
+        while process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(urllib3.exceptions.HTTPError):
                 if pool.request("GET", "/_ministack/health", timeout=2).status == 200:
                     return
             with contextlib.suppress(TimeoutError):
                 process.wait(0.1)
-        status = process.poll() if process else None
+        status = process.poll()
         why = f"ended with status {status}" if status is not None else "did not answer in time"
         raise MiniStackFailed("\n  ".join([f"MiniStack {why}; its last lines:", *self._last]))
