@@ -164,14 +164,13 @@ class EventBus:
                 self._later([row], error)
                 continue
             now = self._now()
-            with self._lock:
+            with self._lock, self._db:  # one transaction, rolled back when a statement fails
                 self._db.execute("begin")
                 self._db.executemany(
                     "insert into deliveries values (null, ?, ?, ?, 0, 0)",
                     [(json.dumps(target), body, now) for target in targets],
                 )
                 self._db.execute("delete from events where number = ?", [number])
-                self._db.execute("commit")
 
     def _later(self, rows: list[tuple[int, str, int]], error: Exception) -> None:
         _log.warning("EventBridge's rules could not be read: %s", error)
