@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,11 +17,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
+
+import psutil
 
 from localcloud.home import DEFAULT_PORT, DEFAULT_REGION, Home, Running
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _START_SECONDS = 180.0
+_GONE_SECONDS = 10  # an interpreter's own end
 _STOP_SECONDS = 60.0
 _LOOK = 0.05  # seconds between two looks at a cloud that starts or stops
 
@@ -35,6 +40,10 @@ class OtherCloud(Exception):
     """A cloud with other settings already runs on this home."""
 
 
+class _Ended(Exception):
+    """The process that was waited for has ended, or lets go of the home."""
+
+
 def up(
     home: Home, port: int | None = None, region: str = DEFAULT_REGION, say: Say = lambda _: None
 ) -> Running:
@@ -46,15 +55,12 @@ def up(
     """
     found = _holder(home)
     if found is not None:
-        if port not in (None, found.gateway):
-            raise OtherCloud(
-                f"a local cloud already runs in {home.root} on port {found.gateway} (process "
-                f"{found.pid}): leave --port away, or stop it first with `pigeonhole down`"
-            )
-        return _wait(home, found.pid, None, say)
+        return _join(home, found, port, say)
     home.make()
     at = home.log.stat().st_size if home.log.exists() else 0
-    with (home.logs / "start.log").open("w") as output:
+    start_log = home.logs / "start.log"
+    start_log.unlink(missing_ok=True)  # another `up` at this moment keeps its own
+    with start_log.open("w+", errors="replace") as output:
         child = subprocess.Popen(
             [
                 *(sys.executable, "-m", "localcloud", "--home", str(home.root)),
@@ -66,12 +72,17 @@ def up(
             cwd=_REPOSITORY,
             start_new_session=True,
         )
-    try:
-        return _wait(home, child.pid, child, say, at)
-    except BaseException:  # Ctrl-C above all: nobody could find a cloud that is half started
-        child.terminate()
-        child.wait()
-        raise
+        try:
+            return _wait(home, child.pid, child, say, at)
+        except _Ended:
+            other = _holder(home)
+            if other is None or other.pid == child.pid:
+                raise CloudNotStarted(_last_words(output)) from None
+        except BaseException:  # Ctrl-C above all: nobody could find a cloud that is half started
+            child.terminate()
+            child.wait()
+            raise
+    return _join(home, other, port, say)  # another `up` was faster
 
 
 def down(home: Home, say: Say = lambda _: None) -> bool:
@@ -88,7 +99,14 @@ def down(home: Home, say: Say = lambda _: None) -> bool:
             os.kill(found.pid, signal.SIGKILL)
             deadline = float("inf")
         time.sleep(_LOOK)
+    _wait_until_gone(found.pid)
     return True
+
+
+def _wait_until_gone(pid: int) -> None:
+    """The lock is free a moment before the process has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        psutil.Process(pid).wait(_GONE_SECONDS)
 
 
 def _holder(home: Home) -> Running | None:
@@ -100,21 +118,36 @@ def _holder(home: Home) -> Running | None:
         time.sleep(_LOOK)
 
 
+def _join(home: Home, found: Running, port: int | None, say: Say) -> Running:
+    """Wait for a cloud that somebody else started. Raises OtherCloud, CloudNotStarted."""
+    if port not in (None, found.gateway):
+        raise OtherCloud(
+            f"a local cloud already runs in {home.root} on port {found.gateway} (process "
+            f"{found.pid}): leave --port away, or stop it first with `pigeonhole down`"
+        )
+    try:
+        return _wait(home, found.pid, None, say)
+    except _Ended:
+        raise CloudNotStarted(
+            f"the local cloud (process {found.pid}) ended while it started; see {home.log}"
+        ) from None
+
+
 def _wait(
     home: Home, pid: int, child: subprocess.Popen[bytes] | None, say: Say, log_from: int = 0
 ) -> Running:
-    """Until the cloud answers, pass on what its log says."""
+    """Until the cloud with this pid answers, pass on what its log says. Raises _Ended."""
     deadline = time.monotonic() + _START_SECONDS
     position = log_from
     while time.monotonic() < deadline:
         if child is not None:
             position = _pass_on(home.log, position, say)
-        found = home.running()
-        if found is not None and found.ready:
+        found = _holder(home)
+        ours = found is not None and found.pid == pid
+        if found is not None and ours and found.ready:
             return found
-        ended = child.poll() is not None if child else found is None
-        if ended:
-            raise CloudNotStarted(_last_words(home))
+        if child.poll() is not None if child else not ours:
+            raise _Ended
         time.sleep(_LOOK)
     raise CloudNotStarted(
         f"the local cloud (process {pid}) did not answer within {_START_SECONDS:.0f} s; "
@@ -138,8 +171,9 @@ def _pass_on(log: Path, position: int, say: Say) -> int:
     return position + len(whole)
 
 
-def _last_words(home: Home) -> str:
-    said = (home.logs / "start.log").read_text(errors="replace").strip()
+def _last_words(output: IO[str]) -> str:
+    output.seek(0)
+    said = output.read().strip()
     _, found, reason = said.rpartition("\nlocalcloud: ")
     if not found and said.startswith("localcloud: "):
         return said.removeprefix("localcloud: ")
