@@ -4,6 +4,9 @@ POST /                                   X-Amz-Target: SageMaker.<Operation>
 POST /endpoints/{name}/invocations
 GET  /containers/{token}/credentials     for containers, as ECS answers them
 GET  /ping
+
+Any other path is an operation of the runtime that is not here, or none; both are told as errors of
+the service, because clients read nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -35,16 +39,18 @@ from localcloud.sagemaker.dispatch import authorize, perform
 from localcloud.sagemaker.errors import (
     AccessDeniedException,
     InternalFailure,
+    NotImplementedException,
     SageMakerError,
     SerializationException,
     UnknownOperationException,
+    UnknownPath,
 )
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
-from localcloud.sagemaker.validation import service_model
+from localcloud.sagemaker.validation import runtime_operation, service_model
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +110,7 @@ def build_app(
             Route("/containers/{token}/credentials", server.credentials, methods=["GET"]),
             Route("/ping", lambda _: Response(status_code=200), methods=["GET"]),
         ],
+        exception_handlers={HTTPException: server.elsewhere},
         lifespan=server.lifespan,
     )
     app.state.cloud = cloud
@@ -174,6 +181,17 @@ class _Server:
             return response
 
         return await self._answer(work, self._invocations, _rest_error)
+
+    async def elsewhere(self, request: Request, _: Exception) -> Response:
+        """What no route takes."""
+
+        def work() -> Response:
+            name = runtime_operation(request.method, request.url.path)
+            if name is None:
+                raise UnknownPath(f"{request.method} {request.url.path} is no operation.")
+            raise NotImplementedException(f"The local cloud does not have the operation {name}.")
+
+        return await self._answer(work, self._calls, _rest_error)
 
     async def credentials(self, request: Request) -> Response:
         token = request.path_params["token"]

@@ -10,6 +10,7 @@ SageMakerError
 ├── AccessDeniedException            IAM says no
 ├── SerializationException           the body is no JSON, or of the wrong types
 ├── UnknownOperationException        AWS has no such operation
+│   └── UnknownPath                  … as the runtime API says it, which knows operations by paths
 ├── NotImplementedException          AWS has it, the local cloud does not
 ├── ThrottlingException
 ├── InternalFailure                  a fault of the local cloud
@@ -81,6 +82,14 @@ class SerializationException(SageMakerError):
 
 class UnknownOperationException(SageMakerError):
     pass
+
+
+class UnknownPath(UnknownOperationException):
+    status = 404
+
+    @property
+    def code(self) -> str:
+        return "UnknownOperationException"
 
 
 class NotImplementedException(SageMakerError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,17 @@ from localcloud.sagemaker.errors import SerializationException, ValidationExcept
 def service_model(service: str = "sagemaker") -> ServiceModel:
     """The model of `sagemaker` or `sagemaker-runtime`."""
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+def runtime_operation(method: str, path: str) -> str | None:
+    """The operation of the runtime API that a method and a path name, or None."""
+    model = service_model("sagemaker-runtime")
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        pattern = re.sub(r"\\\{[^{}]+\\\}", "[^/]+", re.escape(http["requestUri"]))
+        if method == http["method"] and re.fullmatch(pattern, path):
+            return str(name)
+    return None
 
 
 def operation_model(name: str) -> OperationModel | None:

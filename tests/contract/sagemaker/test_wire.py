@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 import urllib3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -54,6 +55,47 @@ def test_operation_that_aws_has_and_the_local_cloud_has_not(sagemaker: Running) 
 def test_operation_that_aws_has_not(sagemaker: Running, target: str) -> None:
     status, error = post(sagemaker, target, b"{}")
     assert (status, error["__type"]) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("InvokeEndpointAsync", {"EndpointName": "e", "InputLocation": "s3://b/k"}),
+        ("InvokeEndpointWithResponseStream", {"EndpointName": "e", "Body": b"x"}),
+    ],
+)
+def test_runtime_operation_that_the_local_cloud_has_not(
+    sagemaker: Running, operation: str, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(sagemaker.runtime, xform_name(operation))(**parameters)
+    response = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert response["ResponseMetadata"]["RequestId"]
+    assert response["Error"] == {
+        "Code": "NotImplementedException",
+        "Message": f"The local cloud does not have the operation {operation}.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/endpoints/e/invocations"),
+        ("PUT", "/endpoints/e/async-invocations"),
+        ("POST", "/endpoints/e/f/async-invocations"),
+        ("POST", "/notebooks"),
+        ("BREW", "/ping"),
+    ],
+)
+def test_path_that_is_no_operation(sagemaker: Running, method: str, path: str) -> None:
+    answer = urllib3.request(method, f"{sagemaker.url}{path}")
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-amzn-errortype"] == "UnknownOperationException"
+    assert answer.headers["x-amzn-requestid"]
+    assert answer.json() == {"Message": f"{method} {path} is no operation."}
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ModelName": 5}', b'{"ModelName": ["m"]}'])
