@@ -8,6 +8,7 @@ ServingError
 │   ├── TooLarge             413
 │   └── UnsupportedType      415
 ├── ObjectRejected           one object of a batch cannot be had: a rejected line, never a failure
+│   └── ObjectDenied         S3 denies it: a failure after all when it denies all of the request
 └── StorageError             S3 fails or denies: the request fails with 500, SageMaker retries
 """
 
@@ -60,6 +61,15 @@ class ObjectRejected(ServingError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class ObjectDenied(ObjectRejected):
+    """S3 denies access to one object: `message` is for who uploaded it, `policy` says what the
+    role would need."""
+
+    def __init__(self, message: str, policy: str) -> None:
+        super().__init__("access_denied", message)
+        self.policy = policy
 
 
 class StorageError(ServingError):

@@ -2,7 +2,8 @@
 
 Objects are fetched and decoded by many threads and inferred in batches, while the lines keep the
 order of the keys. What is wrong with an object is a rejected line; what is wrong with S3 fails the
-request, so that SageMaker sends the shard again.
+request, so that SageMaker sends the shard again. An object that S3 denies is a rejected line when
+another of the request could be read; when none could, the role's policy is at fault.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from threading import Semaphore
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving import answers
-from serving.errors import BadRequest, ObjectRejected, RequestError
+from serving.errors import BadRequest, ObjectDenied, ObjectRejected, RequestError, StorageError
 from serving.model import CHUNK, Model
 
 FETCHERS = 16  # threads that wait for S3
@@ -33,7 +34,8 @@ class Store(Protocol):
     """Where objects lie; `serving.s3.S3Store` is the real one."""
 
     def get(self, key: str, version_id: str | None) -> bytes:
-        """The bytes. Raises ObjectRejected for the object's sake, StorageError for the store's."""
+        """The bytes. Raises ObjectRejected for the object's sake, ObjectDenied when it may be the
+        policy's, StorageError for the store's."""
         ...
 
 
@@ -45,7 +47,8 @@ class Key:
     version_id: str | None
 
 
-Outcome: TypeAlias = NDArray[np.uint8] | dict[str, Any]  # pixels (H, W, C), or a rejected line
+Rejection: TypeAlias = ObjectRejected | RequestError
+Outcome: TypeAlias = NDArray[np.uint8] | Rejection  # pixels (H, W, C), or why there are none
 
 
 class Classifier:
@@ -64,20 +67,29 @@ class Classifier:
 
     def answer(self, body: bytes) -> bytes:
         """A JSON line a key, in order. Raises BadRequest for a body that is no JSON Lines of keys,
-        StorageError when S3 cannot be read."""
+        StorageError when S3 cannot be read, or denies all that there is."""
         return b"".join(self._lines(read(body)))
 
     def _lines(self, keys: list[Key]) -> Iterator[bytes]:
         pairs = self._fetched(keys)
+        denied: ObjectDenied | None = None
+        was_read = False
         while batch := list(islice(pairs, CHUNK)):
-            pixels = [outcome for _, outcome in batch if not isinstance(outcome, dict)]
+            pixels = [outcome for _, outcome in batch if isinstance(outcome, np.ndarray)]
             rows = iter(self._model.probabilities(np.stack(pixels)) if pixels else ())
             for key, outcome in batch:
-                if isinstance(outcome, dict):
-                    yield answers.line({"key": key.key} | outcome)
-                else:
+                was_read = was_read or _shows_access(outcome)
+                if isinstance(outcome, np.ndarray):
                     label = answers.prediction(next(rows), self._model.signature)
                     yield answers.line({"key": key.key} | label)
+                    continue
+                if isinstance(outcome, ObjectDenied):
+                    denied = outcome
+                yield answers.line(
+                    {"key": key.key, "error": outcome.code, "message": outcome.message}
+                )
+        if denied is not None and not was_read:
+            raise StorageError(denied.policy)
 
     def _fetched(self, keys: Iterable[Key]) -> Iterator[tuple[Key, Outcome]]:
         """Each key with what came of it, in order, `AHEAD` of them under way."""
@@ -97,17 +109,21 @@ class Classifier:
 
     def _one(self, key: Key) -> Outcome:
         if not key.key.startswith(self._prefix):
-            return _rejected("forbidden_key", f"Only keys under {self._prefix} are read.")
+            return ObjectRejected("forbidden_key", f"Only keys under {self._prefix} are read.")
         try:
             content = self._store.get(key.key, key.version_id)
             with self._decoding:
                 return self._to_pixels(content)
         except (ObjectRejected, RequestError) as error:
-            return _rejected(error.code, error.message)
+            return error
 
 
-def _rejected(code: str, message: str) -> dict[str, Any]:
-    return {"error": code, "message": message}
+def _shows_access(outcome: Outcome) -> bool:
+    """Whether S3 let this object be read. A missing one says nothing of that: S3 answers so to a
+    role that may list alone, too."""
+    if isinstance(outcome, ObjectRejected):
+        return outcome.code not in ("forbidden_key", "access_denied", "not_found")
+    return True
 
 
 def read(body: bytes) -> list[Key]:

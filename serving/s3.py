@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from serving.errors import ObjectRejected, StorageError
+from serving.errors import ObjectDenied, ObjectRejected, StorageError
 
 OBJECT_LIMIT = 20 * 1024 * 1024  # bytes; with `keys.FETCHERS` at once this bounds the memory
 BODY_ATTEMPTS = 3  # botocore retries the request, but not a body that breaks off
@@ -29,7 +29,8 @@ class S3Store:
 
     def get(self, key: str, version_id: str | None) -> bytes:
         """The object's bytes. Raises ObjectRejected (`not_found`, `too_large`, `archived`) for what
-        is wrong with the object, StorageError for what is wrong with S3 or the policy."""
+        is wrong with the object, ObjectDenied (`access_denied`) for what is wrong with the object
+        or with the policy, StorageError for what is wrong with S3."""
         for attempt in range(1, BODY_ATTEMPTS + 1):
             try:
                 return self._get(key, version_id)
@@ -70,10 +71,12 @@ class S3Store:
                 "archived", "The file is archived. Restore it, or upload it again."
             )
         if code == "AccessDenied":
-            return StorageError(
+            return ObjectDenied(
+                "S3 denies access to this file alone (by its encryption key, or a policy on its "
+                "name or tags). Upload it again as the others were.",
                 f"access denied to s3://{self._bucket}/{key}: the role of the model must allow "
                 "s3:GetObject and s3:GetObjectVersion there (and s3:ListBucket, without which S3 "
-                f"answers so for a missing file as well). S3 says: {message}"
+                f"answers so for a missing file as well). S3 says: {message}",
             )
         return StorageError(f"S3 answers {code} for s3://{self._bucket}/{key}: {message}")
 

@@ -114,5 +114,48 @@ def test_what_is_misconfigured_fails_the_request_and_says_so(batch: Batch, code:
     assert code in batch.log or "access denied to s3://data/inbox/b/5.png" in batch.log
 
 
+def test_access_denied_to_one_key_rejects_that_key_alone(batch: Batch) -> None:
+    batch.bucket.refusals["inbox/b/6.png"] = [(403, "AccessDenied")]
+    status, found = batch.send({"key": "inbox/b/6.png"}, {"key": "inbox/b/7.png"})
+    assert (status, [line.get("error") for line in found]) == (200, ["access_denied", None])
+    assert found[0]["message"].startswith("S3 denies access to this file")
+
+
+def test_access_denied_to_all_keys_fails_the_request(batch: Batch) -> None:
+    keys = [f"inbox/b/{i}.png" for i in (8, 9)]
+    batch.bucket.refusals.update({key: [(403, "AccessDenied")] for key in keys})
+    status, found = batch.send(*({"key": key} for key in keys))
+    assert (status, found[0]["error"]) == (500, "storage_failed")
+    assert "s3:GetObjectVersion" in found[0]["message"]
+
+
+def test_batch_mode_answers_ping_and_never_loads_tensorflow(
+    model_dir: Path, tmp_path: Path
+) -> None:
+    bucket = Bucket({("inbox/b/0.png", None): WIDE})
+    log = tmp_path / "log"
+    with (
+        s3(bucket) as url,
+        running(
+            model_dir,
+            log,
+            PYTHONPROFILEIMPORTTIME="1",  # Python then writes each import to standard error
+            SAGEMAKER_BATCH="true",
+            PIGEONHOLE_BUCKET="data",
+            PIGEONHOLE_PREFIX="inbox/b/",
+            AWS_ENDPOINT_URL_S3=url,
+            AWS_ACCESS_KEY_ID="key",
+            AWS_SECRET_ACCESS_KEY="secret",
+            AWS_DEFAULT_REGION="us-east-1",
+        ) as container,
+    ):
+        assert container.call(None, path="/ping", method="GET")[::2] == (200, b"")
+        assert Batch(bucket, container).send({"key": "inbox/b/0.png"})[0] == 200
+    lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert {"serving", "onnxruntime", "botocore"} <= loaded  # imports are seen at all
+    assert not {"tensorflow", "keras"} & loaded
+
+
 def test_images_are_answered_in_batch_mode_too(batch: Batch) -> None:
     assert json.loads(batch.container.call(WIDE, "image/png")[2])["label"] == "Wide"

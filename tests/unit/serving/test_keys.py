@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from serving import framing, images
-from serving.errors import BadRequest, ObjectRejected, StorageError
+from serving.errors import BadRequest, ObjectDenied, ObjectRejected, StorageError
 from serving.invocations import Invocations
 from serving.keys import AHEAD, Classifier, Key, read
-from serving.model import Model
+from serving.model import CHUNK, Model
 from serving.settings import read as read_settings
 from tests.unit.serving.artifact import bar, encoded
 
@@ -105,6 +105,42 @@ def test_trouble_with_the_store_fails_the_whole_request(model: Model) -> None:
     with pytest.raises(StorageError, match="SlowDown"):
         classifier(model, shelf).answer(shard(*names))
     assert len(shelf.asked) < len(names)  # the rest was not fetched in vain
+
+
+DENIED = ObjectDenied("Upload it again.", "the role must allow s3:GetObject")
+
+
+@pytest.mark.parametrize(
+    "other", [encoded(bar("Wide")), b"milk, bread", ObjectRejected("archived", "Restore it.")]
+)
+def test_one_denied_object_among_readable_ones_is_a_rejected_line(
+    model: Model, other: bytes | Exception
+) -> None:
+    shelf = Shelf({"inbox/pets/no.png": DENIED, "inbox/pets/yes.png": other})
+    first, second = lines(classifier(model, shelf).answer(shard(*shelf.objects)))
+    assert first == {
+        "key": "inbox/pets/no.png",
+        "error": "access_denied",
+        "message": "Upload it again.",
+    }
+    assert second.get("error") != "access_denied"
+
+
+def test_a_denied_object_and_a_readable_one_may_be_far_apart(model: Model) -> None:
+    names = [f"inbox/pets/{i}.png" for i in range(2 * CHUNK)]
+    objects: dict[str, bytes | Exception] = dict.fromkeys(names, DENIED)
+    objects[names[-1]] = encoded(bar("Wide"))
+    found = lines(classifier(model, Shelf(objects)).answer(shard(*names)))
+    assert [line.get("error") for line in found] == ["access_denied"] * (len(names) - 1) + [None]
+
+
+@pytest.mark.parametrize("others", [[], ["inbox/pets/gone.png", "elsewhere.png"]])
+def test_a_request_of_which_nothing_can_be_read_is_a_misconfiguration(
+    model: Model, others: list[str]
+) -> None:
+    shelf = Shelf(dict.fromkeys(["inbox/pets/a.png", "inbox/pets/b.png"], DENIED))
+    with pytest.raises(StorageError, match="must allow s3:GetObject"):
+        classifier(model, shelf).answer(shard(*shelf.objects, *others))
 
 
 def test_objects_are_fetched_many_at_once(model: Model) -> None:
