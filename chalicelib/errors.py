@@ -17,6 +17,8 @@ PigeonholeError
 │   ├── ObjectChanged        the object is no longer the one that was listed
 │   ├── NoModel              the dataset has no champion yet
 │   └── DatasetNotChosen     several datasets have one, and nobody said which
+├── RequestRefused           SageMaker will never take this request
+├── AccessDenied             a role lacks a permission: for the operator to put right
 ├── ModelError               the container answered an invocation with an error
 └── Unavailable              worth another try later
     ├── ModelNotReady        a serverless endpoint is still getting its resources
@@ -104,6 +106,16 @@ class DatasetNotChosen(Conflict):
     def __init__(self, message: str, choices: tuple[str, ...]) -> None:
         super().__init__(message)
         self.choices = choices
+
+
+class RequestRefused(PigeonholeError):
+    """`str(error)` is what SageMaker says is wrong with it."""
+
+    code = "request_refused"
+
+
+class AccessDenied(PigeonholeError):
+    code = "access_denied"
 
 
 class ModelError(PigeonholeError):

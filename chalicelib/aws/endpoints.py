@@ -15,6 +15,7 @@ from chalicelib.aws.translate import (
     error_code,
     error_message,
     ours_if_exists,
+    refusals,
     sagemaker_errors,
 )
 from chalicelib.errors import ModelError, ModelNotReady, ResourceNotFound, Unavailable
@@ -58,7 +59,8 @@ class Answer:
 class Endpoints(Protocol):
     """What flow 1 needs of hosting.
 
-    Names are ours, so "already there" and "already gone" are success.
+    Names are ours, so "already there" and "already gone" are success. What creates raises
+    LimitReached, Throttled, RequestRefused, AccessDenied.
     """
 
     def ensure_model(
@@ -103,7 +105,7 @@ class SageMakerEndpoints:
     def ensure_model(
         self, name: str, package_arn: str, role_arn: str, tags: Mapping[str, str]
     ) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_model(
                 ModelName=name,
                 PrimaryContainer={"ModelPackageName": package_arn},
@@ -114,7 +116,7 @@ class SageMakerEndpoints:
     def ensure_config(
         self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
     ) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_endpoint_config(
                 EndpointConfigName=name,
                 ProductionVariants=[
@@ -131,7 +133,7 @@ class SageMakerEndpoints:
             )
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_endpoint(
                 EndpointName=name, EndpointConfigName=config, Tags=_tags(tags)
             )

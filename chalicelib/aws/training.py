@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from chalicelib.aws.translate import ours_if_exists, sagemaker_errors
+from chalicelib.aws.translate import ours_if_exists, refusals, sagemaker_errors
 from chalicelib.errors import ResourceNotFound
 
 
@@ -35,7 +35,10 @@ class Training(Protocol):
     """What flow 1 needs of training jobs."""
 
     def create(self, request: Mapping[str, Any]) -> None:
-        """CreateTrainingJob; a job of that name is success. Raises LimitReached, Throttled."""
+        """CreateTrainingJob; a job of that name is success.
+
+        Raises LimitReached, Throttled, RequestRefused, AccessDenied.
+        """
 
     def describe(self, name: str) -> TrainingJob | None:
         """The job, or None."""
@@ -48,7 +51,7 @@ class SageMakerTraining:
         self._client = client
 
     def create(self, request: Mapping[str, Any]) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(missing_is_final=True), ours_if_exists():
             self._client.create_training_job(**request)
 
     def describe(self, name: str) -> TrainingJob | None:

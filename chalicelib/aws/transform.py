@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chalicelib.aws.translate import ours_if_exists, sagemaker_errors
+from chalicelib.aws.translate import ours_if_exists, refusals, sagemaker_errors
 from chalicelib.errors import ResourceNotFound
 
 
@@ -20,18 +20,21 @@ class TransformJob:
 
 
 class Transform(Protocol):
-    """What flow 3 needs. Names are ours, so "already there" and "already gone" are success."""
+    """What flow 3 needs. Names are ours, so "already there" and "already gone" are success.
+
+    What creates raises LimitReached, Throttled, RequestRefused, AccessDenied.
+    """
 
     def ensure_model(
         self, name: str, image: str, model_data_url: str, role_arn: str, tags: Mapping[str, str]
     ) -> None:
-        """CreateModel of an artifact. Raises LimitReached, Throttled."""
+        """CreateModel of an artifact."""
 
     def delete_model(self, name: str) -> None:
         """DeleteModel."""
 
     def create(self, request: Mapping[str, Any]) -> None:
-        """CreateTransformJob. Raises LimitReached, Throttled."""
+        """CreateTransformJob."""
 
     def describe(self, name: str) -> TransformJob | None:
         """The job, or None."""
@@ -46,7 +49,7 @@ class SageMakerTransform:
     def ensure_model(
         self, name: str, image: str, model_data_url: str, role_arn: str, tags: Mapping[str, str]
     ) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_model(
                 ModelName=name,
                 PrimaryContainer={"Image": image, "ModelDataUrl": model_data_url},
@@ -62,7 +65,7 @@ class SageMakerTransform:
             return
 
     def create(self, request: Mapping[str, Any]) -> None:
-        with sagemaker_errors(), ours_if_exists():
+        with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_transform_job(**request)
 
     def describe(self, name: str) -> TransformJob | None:

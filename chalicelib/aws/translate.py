@@ -6,11 +6,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+)
 
 from chalicelib.errors import (
+    AccessDenied,
     LimitReached,
     PigeonholeError,
+    RequestRefused,
     ResourceNotFound,
     Throttled,
     Unavailable,
@@ -75,3 +82,23 @@ def ours_if_exists() -> Iterator[None]:
     except ClientError as error:
         if not already_exists(error):
             raise
+
+
+@contextmanager
+def refusals(*, missing_is_final: bool = False) -> Iterator[None]:
+    """A create that is refused for good: raises RequestRefused, or AccessDenied.
+
+    Goes inside `sagemaker_errors`, which takes what is missing for worth another try: a model
+    made a moment ago may not be seen yet. `missing_is_final` where nothing was.
+    """
+    try:
+        yield
+    except ParamValidationError as error:
+        raise RequestRefused(str(error)) from error
+    except ClientError as error:
+        code, message = error_code(error), error_message(error)
+        if code in ("AccessDeniedException", "AccessDenied"):
+            raise AccessDenied(message) from error
+        if code == "ValidationException" and (missing_is_final or not _MISSING.search(message)):
+            raise RequestRefused(message) from error
+        raise

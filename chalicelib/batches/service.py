@@ -27,11 +27,13 @@ from chalicelib.batches.requests import transform_request
 from chalicelib.batches.state import BatchState, Phase
 from chalicelib.clock import Clock, iso
 from chalicelib.errors import (
+    AccessDenied,
     BatchNotFound,
     DatasetNotChosen,
     DatasetNotFound,
     InputRefused,
     NoModel,
+    RequestRefused,
     RevisionConflict,
     Unavailable,
 )
@@ -149,6 +151,19 @@ class Batches:
             message = f"Waiting to start the transform job, SageMaker says: {error}"
             self._log.warning("transform job waits", batch=state.batch, job=name, reason=str(error))
             self._put(self._woken(replace(state, message=message), RETRY_SECONDS), revision)
+        except RequestRefused as error:
+            self._transform.delete_model(name)
+            ready = names.inbox_prefix(state.batch) + names.READY
+            reason = f"SageMaker refuses the transform job: {error} Put {ready} to try again."
+            self._log.error("batch failed", batch=state.batch, job=name, reason=str(error))
+            failed = replace(state, phase=Phase.FAILED, message=reason)
+            self._point_to(failed)
+            return self._put(failed, revision)
+        except AccessDenied as error:
+            denied = replace(state, message=f"AWS denies a permission: {error}")
+            if denied != state:
+                self._put(denied, revision)
+            raise  # for SQS to retry, and to park in the end: the sweep looks again
         else:
             self._log.info("transform job started", batch=state.batch, job=name, run=run)
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,10 @@ from chalicelib.datasets.csvfile import CsvFile, Problem, is_integer
 
 SETTINGS_FILE = "dataset.json"
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
-POSITIVE = ("epochs", "batch_size", "learning_rate")
+MOST_HYPERPARAMETERS = 90  # SageMaker takes 100, and the service sets some itself
+LONGEST_HYPERPARAMETER = 256  # characters
+WHOLE_NUMBERS = {"epochs": (1, 1000), "batch_size": (1, 65536), "seed": (0, 2**32 - 1)}
+LARGEST_LEARNING_RATE = 10
 _HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
 
@@ -47,6 +51,8 @@ def read_settings(text: bytes) -> DatasetSettings:
         raw = json.loads(text)
     except ValueError as error:
         return DatasetSettings(problems=(Problem(SETTINGS_FILE, f"not JSON: {error}"),))
+    except RecursionError:
+        return DatasetSettings(problems=(Problem(SETTINGS_FILE, "nested too deeply"),))
     if not isinstance(raw, dict):
         return DatasetSettings(problems=(Problem(SETTINGS_FILE, "must be a JSON object"),))
     for unknown in sorted(raw.keys() - {"classes", "hyperparameters"}):
@@ -54,19 +60,24 @@ def read_settings(text: bytes) -> DatasetSettings:
     classes = raw.get("classes")
     if classes is not None and not (
         isinstance(classes, list)
-        and all(isinstance(name, str) and name.strip() for name in classes)
+        and all(isinstance(name, str) and name.strip() and _is_utf8(name) for name in classes)
         and len(set(classes)) == len(classes)
     ):
-        wrong("classes must be a list of different, non-empty names")
+        wrong("classes must be a list of different, non-empty names, in UTF-8")
         classes = None
-    hyperparameters = raw.get("hyperparameters", {})
-    if isinstance(hyperparameters, dict):
-        for name, value in hyperparameters.items():
-            if problem := _hyperparameter_problem(name, value):
-                wrong(f"hyperparameter {name}: {problem}")
-    else:
+    given = raw.get("hyperparameters", {})
+    hyperparameters: dict[str, Any] = {}
+    if not isinstance(given, dict):
         wrong("hyperparameters must be a JSON object")
-        hyperparameters = {}
+    elif len(given) > MOST_HYPERPARAMETERS:
+        wrong(f"{len(given)} hyperparameters: {MOST_HYPERPARAMETERS} are taken at most")
+    else:
+        for name, value in given.items():
+            if problem := _hyperparameter_problem(name, value):
+                shown = name if _HYPERPARAMETER.fullmatch(name) else repr(name[:64])
+                wrong(f"hyperparameter {shown}: {problem}")
+            else:
+                hyperparameters[name] = value
     return DatasetSettings(
         None if classes is None else tuple(classes), hyperparameters, tuple(problems)
     )
@@ -79,11 +90,35 @@ def _hyperparameter_problem(name: str, value: Any) -> str | None:
         return "the service sets it"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return "its value must be a number or a text"
-    if isinstance(value, str) and len(value) > 256:
-        return "its value is longer than 256 characters"
-    if name in POSITIVE and (isinstance(value, str) or not value > 0):
-        return f"must be a number above 0, not {value!r}"
+    if name in WHOLE_NUMBERS:
+        least, most = WHOLE_NUMBERS[name]
+        if not isinstance(value, int) or not least <= value <= most:
+            return f"must be a whole number from {least} to {most}, not {_shown(value)}"
+    elif name == "learning_rate":
+        if isinstance(value, str) or not 0 < value <= LARGEST_LEARNING_RATE:
+            return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return f"must be a finite number, not {value}"
+    return _text_problem(str(value))
+
+
+def _text_problem(text: str) -> str | None:
+    """Why SageMaker would not carry the text as a hyperparameter's value."""
+    if not text.strip():
+        return "its value is blank"
+    if len(text) > LONGEST_HYPERPARAMETER:
+        return f"its value is longer than {LONGEST_HYPERPARAMETER} characters"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+        return "its value has line breaks or other control characters: take them out"
     return None
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:40]
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def image_shape(pixels: int) -> Shape | None:

@@ -13,7 +13,7 @@ from chalicelib.clock import iso
 from chalicelib.datasets.artifact import Golden, read_golden
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Champion, Move, Outcome, Phase, State, go, rest
-from chalicelib.errors import InputRefused, ModelError, Unavailable
+from chalicelib.errors import InputRefused, ModelError, RequestRefused, Unavailable
 
 TOLERANCE = 1e-3  # of a probability: ONNX Runtime against Keras
 TRIES = 20
@@ -37,6 +37,13 @@ class NotYet(Exception):
 
 def verify(parts: Parts, state: State) -> Move:
     """A serverless endpoint `…-next` answers the golden images before anybody sees the model."""
+    try:
+        return _verify(parts, state)
+    except RequestRefused as error:
+        return go(_fail(parts, state, f"SageMaker refuses it: {error}"))
+
+
+def _verify(parts: Parts, state: State) -> Move:
     job, name = state.training_job or "", parts.names.next_endpoint(state.dataset)
     endpoint = parts.endpoints.describe(name)
     if endpoint is None:
@@ -67,6 +74,13 @@ def verify(parts: Parts, state: State) -> Move:
 
 def deploy(parts: Parts, state: State) -> Move:
     """The live endpoint takes the new config, and answers the golden images itself."""
+    try:
+        return _deploy(parts, state)
+    except RequestRefused as error:
+        return go(_fail(parts, state, f"SageMaker refuses it: {error}"))
+
+
+def _deploy(parts: Parts, state: State) -> Move:
     job, name = state.training_job or "", parts.names.endpoint(state.dataset)
     endpoint = parts.endpoints.describe(name)
     if endpoint is None:

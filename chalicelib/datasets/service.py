@@ -21,7 +21,13 @@ from chalicelib.datasets import checking, deployment, intake, judging, training
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.preflight import Preflight
 from chalicelib.datasets.state import Champion, Move, Outcome, Past, Phase, State, rest
-from chalicelib.errors import Conflict, DatasetNotFound, RevisionConflict, Unavailable
+from chalicelib.errors import (
+    AccessDenied,
+    Conflict,
+    DatasetNotFound,
+    RevisionConflict,
+    Unavailable,
+)
 from chalicelib.settings import Settings
 
 STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
@@ -39,6 +45,7 @@ STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
 }
 MOST_STEPS = 30  # in one call; who needs more is woken again
 RETRY_SECONDS = 60  # after AWS refused for now
+EARLY_SECONDS = 1  # a message this close to its time may be the one that is being handled
 
 
 class Datasets:
@@ -122,6 +129,11 @@ class Datasets:
         except Unavailable as error:
             self._parts.logger.warning("AWS refuses for now", dataset=name, reason=str(error))
             move = rest(replace(state, message=f"waiting for AWS: {error}"), wake=RETRY_SECONDS)
+        except AccessDenied as error:
+            denied = replace(state, message=f"AWS denies a permission: {error}")
+            if denied != state:
+                self._write(denied, 0 if item is None else item.revision)
+            raise  # for SQS to retry, and to park in the end: the sweep looks again
         after = self._woken(move)
         if item is None and not move.again and after.settled and after.champion is None:
             return False  # nothing was ever there: leave no item behind
@@ -138,7 +150,7 @@ class Datasets:
         seconds = max(1, min(LONGEST_DELAY, move.wake))
         if state.wake_at is not None:
             left = -self._parts.seconds_since(state.wake_at)
-            if 0 < left <= seconds + 1:
+            if EARLY_SECONDS < left <= seconds + 1:
                 return state
         self._parts.queues.wake(names.dataset_id(state.dataset), seconds)
         return replace(state, wake_at=iso(self._parts.clock() + timedelta(seconds=seconds)))

@@ -16,7 +16,7 @@ from chalicelib.datasets.checking import read_report, start_attempt
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
-from chalicelib.errors import InputRefused
+from chalicelib.errors import InputRefused, RequestRefused
 
 METRICS = (
     "train:loss",
@@ -38,7 +38,11 @@ def step(parts: Parts, state: State) -> Move:
     name = state.training_job or ""
     job = parts.training.describe(name)
     if job is None:
-        parts.training.create(job_request(parts, state))
+        try:
+            parts.training.create(job_request(parts, state))
+        except RequestRefused as error:
+            message = f"SageMaker refuses the training job {name}: {error}"
+            return go(state.settle(Phase.FAILED, Outcome.FAILED, message))
         return rest(replace(state, message=f"training job {name} is starting"))
     if job.status == JobStatus.COMPLETED:
         return go(_register(parts, state))

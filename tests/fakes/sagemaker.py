@@ -17,7 +17,7 @@ from chalicelib.aws.endpoints import Answer, Endpoint
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import TrainingJob
-from chalicelib.errors import ResourceNotFound, Unavailable
+from chalicelib.errors import RequestRefused, ResourceNotFound, Unavailable
 from tests.fakes.ticks import Ticks
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
@@ -36,6 +36,8 @@ class MemoryTraining:
         if self.refusals:
             raise self.refusals.pop(0)
         name = request["TrainingJobName"]
+        if any("\n" in value for value in request.get("HyperParameters", {}).values()):
+            raise RequestRefused("Member must satisfy regular expression pattern: .*")
         if name in self.jobs:
             return
         self.requests[name] = request
@@ -122,11 +124,14 @@ class MemoryEndpoints:
         self.configs: dict[str, tuple[int, int]] = {}
         self.endpoints: dict[str, _Live] = {}
         self.fail_on: set[str] = set()
+        self.refusals: list[Exception] = []  # raised by the next creates of models
         self._tick = tick or Ticks()
 
     def ensure_model(
         self, name: str, package_arn: str, role_arn: str, tags: Mapping[str, str]
     ) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.models.setdefault(name, package_arn)
         self._tick()
 

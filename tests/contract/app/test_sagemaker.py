@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from chalicelib.aws.registry import Approval
-from chalicelib.errors import ResourceNotFound, Unavailable
+from chalicelib.errors import RequestRefused, ResourceNotFound, Unavailable
 from tests.contract.app.conftest import SageMaker
 
 ROLE = "arn:aws:iam::000000000000:role/execution"
@@ -52,6 +52,13 @@ def test_a_training_job_is_made_once(sagemaker: SageMaker) -> None:
     assert found is not None
     assert found.name == job
     assert found.status in ("InProgress", "Completed")
+
+
+def test_a_request_that_is_refused_for_good_is_told_apart(sagemaker: SageMaker) -> None:
+    request = sagemaker.training_request(name("j")) | {"HyperParameters": {"x": "a\nb"}}
+    with pytest.raises(RequestRefused, match="pattern"):
+        sagemaker.training.create(request)
+    assert sagemaker.training.describe(request["TrainingJobName"]) is None
 
 
 def test_a_package_is_registered_once_and_decided_with_a_reason(sagemaker: SageMaker) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib import names
-from chalicelib.errors import BatchNotFound, LimitReached, NameRefused
+from chalicelib.errors import AccessDenied, BatchNotFound, LimitReached, NameRefused, RequestRefused
 from tests.unit.batches.fakes import World, by_ending, die
 
 ODD = (
@@ -434,3 +434,29 @@ def test_status_has_the_documented_fields(world: World) -> None:
         "updated",
     }
     assert (status["phase"], status["settled"], status["results"]) == ("Waiting", False, None)
+
+
+def test_a_job_that_sagemaker_refuses_fails_and_ready_tries_again(world: World) -> None:
+    world.drop("b", "1.png")
+    world.transform.refusal = RequestRefused("Environment is too long.")
+    world.settle("b")
+    status = world.status("b")
+    assert (status["phase"], status["settled"]) == ("Failed", True)
+    assert "Environment is too long." in status["message"]
+    assert json.loads(world.storage.get_bytes("results/b/latest.json"))["phase"] == "Failed"
+    assert world.transform.models == {}
+    world.transform.refusal = None
+    world.drop("b")
+    world.settle("b")
+    assert world.status("b")["phase"] == "Done"
+
+
+def test_a_missing_permission_is_in_the_status_and_goes_on_to_the_retries(world: World) -> None:
+    world.drop("b", "1.png")
+    world.transform.refusal = AccessDenied("not authorized")
+    with pytest.raises(AccessDenied):
+        world.settle("b")
+    assert "not authorized" in world.status("b")["message"]
+    world.transform.refusal = None
+    world.settle("b")
+    assert world.status("b")["phase"] == "Done"
