@@ -2,7 +2,8 @@
 
 CliError             exit status 1: the thing asked for did not happen
 ├── UsageError       exit status 2: the command was given something it cannot use
-└── NotRunning       exit status 1: no cloud answers
+├── NotRunning       exit status 1: no cloud answers
+└── NotDeployed      exit status 1: a local cloud runs, the service is not deployed to it
 """
 
 from __future__ import annotations
@@ -22,3 +23,7 @@ class UsageError(CliError):
 
 class NotRunning(CliError):
     """No local cloud answers where one should."""
+
+
+class NotDeployed(CliError):
+    """A local cloud runs, but the service is not deployed to it."""

@@ -22,7 +22,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cli.errors import CliError, NotRunning
+from cli.errors import CliError, NotDeployed, NotRunning
 from localcloud.home import Home
 
 DEFAULT_HOME = Path(".local")
@@ -43,6 +43,13 @@ class Target:
     def local(self) -> bool:
         """True for a local cloud."""
         return bool(self.env)
+
+    @property
+    def option(self) -> str:
+        """What a command line needs to mean this stage, say ` --stage dev`; empty by default."""
+        if not self.local:
+            return f" --stage {shlex.quote(self.stage)}"
+        return home_option(self.home)
 
     def api_key(self) -> str | None:
         """The HTTP API's key (header `x-api-key`); the local cloud asks for none."""
@@ -97,6 +104,7 @@ def find_target(home: Path | None = None, stage: str | None = None) -> Target:
 
     Raises:
         NotRunning: no local cloud answers there.
+        NotDeployed: a local cloud runs there without the service.
         CliError: the stage is not deployed in this AWS account and region.
     """
     stage = stage or ("local" if home else os.environ.get("PIGEONHOLE_STAGE", "local"))
@@ -105,7 +113,14 @@ def find_target(home: Path | None = None, stage: str | None = None) -> Target:
     if home is None and _is_whole(os.environ):
         return _local_target(dict(os.environ), None)
     folder = home or DEFAULT_HOME
-    env = Home.at(folder).read_env()
+    place = Home.at(folder)
+    env = place.read_env()
+    running = place.running() if not _is_whole(env) else None
+    if running is not None:
+        raise NotDeployed(
+            f"The local cloud in {folder} runs (process {running.pid}), but the service is not "
+            f"deployed to it yet. Deploy it: {up_command(home)}"
+        )
     if not env:
         raise NotRunning(f"No local cloud in {folder}. Start one: {up_command(home)}")
     if not _is_whole(env):
@@ -115,7 +130,12 @@ def find_target(home: Path | None = None, stage: str | None = None) -> Target:
 
 def up_command(home: Path | None) -> str:
     """The command line that starts the local cloud in `home`."""
-    return "pigeonhole up" + (f" --home {shlex.quote(str(home))}" if home else "")
+    return f"pigeonhole up{home_option(home)}"
+
+
+def home_option(home: Path | None) -> str:
+    """` --home FOLDER` as a shell reads it; empty for the default home."""
+    return "" if home in (None, DEFAULT_HOME) else f" --home {shlex.quote(str(home))}"
 
 
 def answers(url: str, seconds: float = 2.0) -> bool:
@@ -138,7 +158,7 @@ def _local_target(env: dict[str, str], home: Path | None) -> Target:
         where = f"the local cloud in {home}" if home else "the cloud that the environment names"
         raise NotRunning(
             f"Nothing answers at {env['AWS_ENDPOINT_URL']}, where {where} should be. "
-            f"Start it: {up_command(None if home == DEFAULT_HOME else home)}"
+            f"Start it: {up_command(home)}"
         )
     return Target(
         env.get("PIGEONHOLE_STAGE", "local"),

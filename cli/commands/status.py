@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli.api import Api, DatasetStatus
 from cli.console import make_console
-from cli.errors import NotRunning
+from cli.errors import NotDeployed, NotRunning
 from cli.target import Target, find_target
 
 BATCHES_SHOWN = 20
@@ -22,7 +22,7 @@ def status(home: Path | None, stage: str | None) -> int:
     console = make_console()
     try:
         target = find_target(home, stage)
-    except NotRunning as error:
+    except (NotRunning, NotDeployed) as error:
         console.print(str(error))
         return 1
     where = target.env["AWS_ENDPOINT_URL"] if target.local else "AWS"
@@ -31,7 +31,7 @@ def status(home: Path | None, stage: str | None) -> int:
     console.print(f"Bucket    {target.bucket}")
     console.print(f"API       {target.api}")
     api = Api.of(target)
-    print_datasets(api.datasets(), console)
+    print_datasets(api.datasets(), target.option, console)
     print_batches(api, batch_names(target), console)
     print_endpoints(target, console)
     return 0
@@ -49,10 +49,13 @@ def stack_state(target: Target) -> str:
     return f"{name} {stacks[0]['StackStatus']}"
 
 
-def print_datasets(datasets: list[DatasetStatus], console: Console) -> None:
-    """A line a dataset: phase, how good its live model is, what its message says."""
+def print_datasets(datasets: list[DatasetStatus], option: str, console: Console) -> None:
+    """A line a dataset: phase, how good its live model is, what its message says.
+
+    `option`: what a command line needs to mean this stage (Target.option).
+    """
     if not datasets:
-        console.print("\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…")
+        console.print(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
         return
     table = _table("Dataset", "Phase", "Live model", "Held-out", "Message")
     for item in datasets:

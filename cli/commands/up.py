@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shlex
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -13,7 +18,7 @@ from cli import cloud
 from cli.console import interruptible, make_console, shown
 from cli.stack.deploy import LOCAL, Deployed, deploy
 from cli.stack.errors import StackError
-from cli.target import DEFAULT_HOME, LocalSession, up_command
+from cli.target import DEFAULT_HOME, LocalSession, home_option
 from localcloud.home import Home, endpoint_env
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -79,28 +84,39 @@ def start_and_deploy(home: Home, port: int | None, build: Path, console: Console
 
         running = cloud.up(home, port, say=say)
         env = endpoint_env(running.ports, running.region)
-        deployed = deploy(LocalSession(env), REPOSITORY, LOCAL, build.resolve(), say)
-    home.write_env(
-        {
-            **env,
-            "PIGEONHOLE_STAGE": deployed.stage,
-            "PIGEONHOLE_BUCKET": deployed.bucket,
-            "PIGEONHOLE_API": deployed.api,
-        }
-    )
+        with alone(home.root):
+            deployed = deploy(LocalSession(env), REPOSITORY, LOCAL, build.resolve(), say)
+            home.write_env(
+                {
+                    **env,
+                    "PIGEONHOLE_STAGE": deployed.stage,
+                    "PIGEONHOLE_BUCKET": deployed.bucket,
+                    "PIGEONHOLE_API": deployed.api,
+                }
+            )
     return deployed
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else deploys here: two deployments of one stack would end each other."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def print_next_steps(deployed: Deployed, home: Path | None, console: Console) -> None:
     """Where things are, and what a person does now."""
     env_file = (home or DEFAULT_HOME) / "env"
-    option = f" --home {home}" if home else ""
     console.print("The local cloud runs and the service is deployed to it.", style="bold green")
     console.print(f"  bucket    s3://{deployed.bucket}")
     console.print(f"  HTTP API  {deployed.api}")
     console.print("Go on:")
-    console.print(f"  pigeonhole drop {EXAMPLE}/*.csv.gz {EXAMPLE}/dataset.json{option}")
-    console.print(f"  . {env_file}   then aws, boto3 and curl talk to it too")
+    console.print(f"  pigeonhole drop {EXAMPLE}/*.csv.gz {EXAMPLE}/dataset.json{home_option(home)}")
+    console.print(f"  . {shlex.quote(str(env_file))}   then aws, boto3 and curl talk to it too")
     console.print(f"  {_command('down', home)}")
 
 
@@ -117,7 +133,7 @@ def _pass_on_log(home: Home, console: Console) -> None:
 
 
 def _command(name: str, home: Path | None) -> str:
-    return up_command(home).replace("pigeonhole up", f"pigeonhole {name}", 1)
+    return f"pigeonhole {name}{home_option(home)}"
 
 
 def _interrupt(*_: int | FrameType | None) -> None:

@@ -17,6 +17,7 @@ from cli.api import DatasetStatus
 from cli.commands.classify import print_rejected
 from cli.commands.drop import print_outcome, print_problems
 from cli.target import Target
+from localcloud.home import Home, Lock, Running
 
 REPO = Path(__file__).parents[3]
 
@@ -47,6 +48,18 @@ def test_status_works_where_nothing_runs(tmp_path: Path) -> None:
     done = pigeonhole("status", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     assert "pigeonhole up" in done.stdout
+
+
+def test_status_tells_a_cloud_without_the_service_from_no_cloud(tmp_path: Path) -> None:
+    lock = Lock(Home.at(tmp_path / ".local"), Running(os.getpid(), 4566, "us-east-1", 0.0))
+    try:
+        done = pigeonhole("status", cwd=tmp_path)
+    finally:
+        lock.release()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "runs" in done.stdout
+    assert "not deployed" in done.stdout
+    assert done.stdout.rstrip().endswith("pigeonhole up")
 
 
 def test_down_works_where_nothing_runs(tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli.errors import NotRunning
+from cli.errors import NotDeployed, NotRunning
 from cli.target import LocalSession, Target, find_target
-from localcloud.home import Home
+from localcloud.home import Home, Lock, Running
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,15 @@ def test_no_cloud_says_how_to_start_one(tmp_path: Path) -> None:
         find_target()
     with pytest.raises(NotRunning, match=r"pigeonhole up --home 'other place'$"):
         find_target(Path("other place"))
+
+
+def test_cloud_without_the_service_says_how_to_deploy(tmp_path: Path) -> None:
+    lock = Lock(Home.at(tmp_path / "a b"), Running(os.getpid(), 4566, "us-east-1", 0.0))
+    try:
+        with pytest.raises(NotDeployed, match=r"runs .* not deployed .* up --home 'a b'$"):
+            find_target(Path("a b"))
+    finally:
+        lock.release()
 
 
 def test_stopped_cloud_says_how_to_start_it(tmp_path: Path) -> None:
