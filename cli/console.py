@@ -33,7 +33,15 @@ def make_console(stderr: bool = False) -> Console:
 def shown(path: Path) -> str:
     """The path as a person would type it here."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def printable(name: str) -> str:
+    """The name with what a terminal or an encoding cannot show written as an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in name
+    )
 
 
 def bar(console: Console, *, size_in_bytes: bool) -> Progress:

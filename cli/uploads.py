@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,17 @@ def upload(
         _all(pool, put, files)
     amount = readable_size(sum(sizes))
     console.print(f"{title}: {count(len(files), 'file')}, {amount}.")
+
+
+def unusable(name: str) -> str | None:
+    """Why S3, or the XML in which it lists keys, cannot hold this name; None when it can."""
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        return "its name is not valid UTF-8"
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        return "its name has a control character"
+    if "\ufffe" in name or "\uffff" in name:
+        return "its name has a character that is none in Unicode"
+    return None
 
 
 def mark_ready(s3: Any, bucket: str, prefix: str) -> str:

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from cli.api import Api, BatchStatus
 from cli.commands.drop import NAME
-from cli.console import Waiting, interruptible, make_console
+from cli.console import Waiting, interruptible, make_console, printable, shown
 from cli.errors import CliError, UsageError
 from cli.follow import Ready, follow_batch, pause
 from cli.target import Target, find_target
-from cli.uploads import count, download, mark_ready, newest_ready, upload
+from cli.uploads import count, download, mark_ready, newest_ready, unusable, upload
 
 SETTINGS, READY = "batch.json", "_READY"
 REJECTED_SHOWN = 20
@@ -43,18 +43,23 @@ def classify(
         )
     target = find_target(home, stage)
     console = make_console()
-    option = "" if target.local else f" --stage {stage}"
+    usable_files = with_usable_names(folder, files, console)
+    left_out = len(files) - len(usable_files)
     with interruptible(
         console,
         f"No longer watching. Batch {name} goes on in the cloud as far as it is uploaded; "
-        f"`pigeonhole status{option}` shows it.",
+        f"`pigeonhole status{target.option}` shows it.",
     ):
-        status = upload_and_follow(folder, files, name, target, dataset=dataset, console=console)
+        status = upload_and_follow(
+            folder, usable_files, name, target, dataset=dataset, console=console
+        )
         if status.phase != "Done" or status.results is None:
             raise CliError(f"{status.phase}: {status.message}")
         where = out or Path("results") / name
         download(target.client("s3"), status.results, where, console)
     print_results(status, where, console)
+    if left_out:
+        console.print(f"Not uploaded because of their names: {count(left_out, 'file')}.")
     return DONE
 
 
@@ -96,8 +101,28 @@ def files_of(folder: Path) -> list[Path]:
         and path != folder / READY
     ]
     if not found:
-        raise UsageError(f"There is no file in {folder}.")
+        raise UsageError(f"There is no file in {shown(folder)}.")
     return found
+
+
+def with_usable_names(folder: Path, files: Sequence[Path], console: Console) -> list[Path]:
+    """The files that can be uploaded; of each other one a sentence says why not.
+
+    Raises CliError when none is left.
+    """
+    usable = []
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        reason = unusable(name)
+        if reason is None:
+            usable.append(path)
+        else:
+            console.print(f"not uploaded: {printable(name)}: {reason}; rename it")
+    if not usable:
+        raise CliError(
+            f"Nothing was uploaded: no file in {shown(folder)} has a name that can be used."
+        )
+    return usable
 
 
 def batch_name(folder: Path, now: datetime) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api, DatasetStatus
-from cli.console import Waiting, interruptible, make_console
+from cli.console import Waiting, interruptible, make_console, printable
 from cli.errors import UsageError
 from cli.follow import Ready, follow_dataset, pause
 from cli.target import Target, find_target
-from cli.uploads import count, mark_ready, newest_ready, split_uri, upload
+from cli.uploads import count, mark_ready, newest_ready, split_uri, unusable, upload
 
 SETTINGS = "dataset.json"
 CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip")
@@ -35,7 +35,7 @@ def drop(files: Sequence[Path], dataset: str | None, home: Path | None, stage: s
         status = upload_and_follow(files, name, target, console=console, waiting=Waiting(console))
     code = print_outcome(status, target, console)
     if code == LIVE:
-        console.print(f"Ask it: pigeonhole predict IMAGE --dataset {name}")
+        console.print(f"Ask it: pigeonhole predict IMAGE --dataset {name}{target.option}")
     return code
 
 
@@ -66,6 +66,9 @@ def dataset_name(files: Sequence[Path], asked: str | None = None) -> str:
     UsageError for files or names that cannot be used.
     """
     names = [path.name for path in files]
+    for name in names:
+        if reason := unusable(name):
+            raise UsageError(f"{printable(name)} cannot be uploaded: {reason}. Rename it.")
     wrong = [n for n in names if n != SETTINGS and not n.lower().endswith(CSV_ENDINGS)]
     if wrong:
         raise UsageError(
@@ -142,10 +145,9 @@ def problem_line(problem: Mapping[str, Any]) -> str:
 
 def left_behind(name: str, target: Target) -> str:
     """What to say when the person stops watching."""
-    option = "" if target.local else f" --stage {target.stage}"
     return (
         f"No longer watching. What was uploaded to {name} goes on in the cloud; "
-        f"`pigeonhole status{option}` shows it."
+        f"`pigeonhole status{target.option}` shows it."
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from cli.commands.classify import batch_name, files_of
+from cli.commands.classify import batch_name, files_of, with_usable_names
 from cli.commands.drop import NAME, dataset_name
-from cli.errors import UsageError
+from cli.errors import CliError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,45 @@ def test_every_file_of_a_folder_but_hidden_ones(tmp_path: Path) -> None:
 def test_empty_folder_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         files_of(tmp_path)
+
+
+@pytest.fixture
+def odd_names(tmp_path: Path) -> Path:
+    """A folder with files whose names no key can have; a file system may refuse some of them."""
+    names = (b"a\nb.png", b"bell\x01.png", b"latin-\xe9.png", b"sub\x7f/c.png")
+    for name in names:
+        path = tmp_path / os.fsdecode(name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"x")
+        except OSError:
+            pytest.skip("this file system refuses such names")
+    return tmp_path
+
+
+def test_files_that_s3_cannot_name_are_left_out_with_a_sentence_each(odd_names: Path) -> None:
+    for name in ("plain.png", "Crète 2026.png"):
+        (odd_names / name).write_bytes(b"x")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    console = Console(file=out, width=200, markup=False, highlight=False)
+    kept = with_usable_names(odd_names, files_of(odd_names), console)
+    assert [path.name for path in kept] == ["Crète 2026.png", "plain.png"]
+    out.seek(0)
+    assert sorted(out.read().splitlines()) == [
+        "not uploaded: a\\nb.png: its name has a control character; rename it",
+        "not uploaded: bell\\x01.png: its name has a control character; rename it",
+        "not uploaded: latin-\\udce9.png: its name is not valid UTF-8; rename it",
+        "not uploaded: sub\\x7f/c.png: its name has a control character; rename it",
+    ]
+
+
+def test_a_folder_of_unusable_names_alone_is_an_error(odd_names: Path) -> None:
+    console = Console(file=io.StringIO())
+    with pytest.raises(CliError, match="Nothing was uploaded") as raised:
+        with_usable_names(odd_names, files_of(odd_names), console)
+    assert raised.value.status == 1
+
+
+def test_a_csv_that_s3_cannot_name_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"^a\\nb.csv cannot be uploaded.*Rename it"):
+        dataset_name([Path("a\nb.csv")], "letters")
