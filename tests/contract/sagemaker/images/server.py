@@ -70,4 +70,5 @@ if __name__ == "__main__":
     if MODE == "dead":
         sys.exit(1)
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    host = os.environ.get("SAGEMAKER_BIND_TO_HOST", "127.0.0.1")
+    ThreadingHTTPServer((host, port), Handler).serve_forever()
