@@ -85,7 +85,8 @@ def start_and_deploy(home: Home, port: int | None, build: Path, console: Console
         running = cloud.up(home, port, say=say)
         env = endpoint_env(running.ports, running.region)
         with alone(home.root):
-            deployed = deploy(LocalSession(env), REPOSITORY, LOCAL, build.resolve(), say)
+            session = LocalSession(env)
+            deployed = deploy(session, REPOSITORY, LOCAL, build.resolve(), say)
             home.write_env(
                 {
                     **env,
@@ -94,7 +95,17 @@ def start_and_deploy(home: Home, port: int | None, build: Path, console: Console
                     "PIGEONHOLE_API": deployed.api,
                 }
             )
+            _carry_on(session, deployed)
     return deployed
+
+
+def _carry_on(session: LocalSession, deployed: Deployed) -> None:
+    """Have the service look at everything now: a cloud that was killed left work half done.
+
+    The scheduled sweep would find it too, minutes later.
+    """
+    sqs = session.client("sqs")
+    sqs.send_message(QueueUrl=deployed.events_queue_url, MessageBody='{"sweep": true}')
 
 
 @contextmanager
