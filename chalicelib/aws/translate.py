@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
-    ConnectionError,
     HTTPClientError,
     ParamValidationError,
 )
+from botocore.exceptions import ConnectionError as AwsConnectionError
+from urllib3.exceptions import HTTPError
 
 from chalicelib.errors import (
     AccessDenied,
@@ -22,6 +24,9 @@ from chalicelib.errors import (
     Throttled,
     Unavailable,
 )
+
+# Trouble with AWS or the way to it, while a request is made or its body is read: may pass.
+AWS_TROUBLE = (ClientError, BotoCoreError, HTTPError, ConnectionError, TimeoutError)
 
 # SageMaker has no code for what is missing or already there: a ValidationException's message
 # says so.
@@ -70,7 +75,7 @@ def sagemaker_errors() -> Iterator[None]:
         if known is None:
             raise
         raise known from error
-    except (ConnectionError, HTTPClientError) as error:
+    except (AwsConnectionError, HTTPClientError) as error:
         raise Unavailable(str(error)) from error
 
 

@@ -64,6 +64,8 @@ def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
     state = replace(
         state, report=parts.storage.uri(prefix + "report.txt"), lease_until=None, tries=0
     )
+    if report.get("failed"):
+        return state.settle(Phase.FAILED, Outcome.FAILED, str(report["summary"]))
     if not report["ok"]:
         return state.settle(Phase.REFUSED, Outcome.REFUSED, str(report["summary"]))
     past = state.past_of(version)

@@ -90,6 +90,10 @@ def _hyperparameter_problem(name: str, value: Any) -> str | None:
         return "the service sets it"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return "its value must be a number or a text"
+    return _range_problem(name, value) or _text_problem(str(value))
+
+
+def _range_problem(name: str, value: int | float | str) -> str | None:
     if name in WHOLE_NUMBERS:
         least, most = WHOLE_NUMBERS[name]
         if not isinstance(value, int) or not least <= value <= most:
@@ -99,7 +103,7 @@ def _hyperparameter_problem(name: str, value: Any) -> str | None:
             return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
     elif isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, not {value}"
-    return _text_problem(str(value))
+    return None
 
 
 def _text_problem(text: str) -> str | None:

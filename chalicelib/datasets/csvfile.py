@@ -15,7 +15,9 @@ import csv
 import gzip
 import hashlib
 import io
+import lzma
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -30,6 +32,21 @@ MOST_CLASSES = 1000
 LONGEST_LABEL = 100
 _DIGITS_AND_COMMAS = b"0123456789,"
 _INTEGER = re.compile(r"-?[0-9]+")
+# What zipfile and its decompressors raise over a damaged archive. It lies on disk by then, so that
+# no trouble of the network is among it.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    IndexError,
+    KeyError,
+    ValueError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -109,8 +126,6 @@ def read_csv(name: str, body: IO[bytes]) -> CsvFile:
         EOFError,
         zlib.error,
         gzip.BadGzipFile,
-        zipfile.BadZipFile,
-        NotImplementedError,  # zipfile's word for a compression that it does not know
     ) as error:
         found.problems.append(Problem(name, f"the compressed file is broken: {error}"))
         return found
@@ -134,8 +149,12 @@ def _lines(name: str, stored: io.BufferedReader) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as disk:
             while chunk := stored.read(1 << 20):
                 disk.write(chunk)
-            with zipfile.ZipFile(disk) as archive, archive.open(_member(archive)) as unpacked:
-                yield unpacked
+            try:
+                with zipfile.ZipFile(disk) as archive, archive.open(_member(archive)) as unpacked:
+                    yield unpacked
+            except _BROKEN_ZIP as error:
+                reason = f"the compressed file is broken: {error or type(error).__name__}"
+                raise _NotReadable(reason) from error
     else:
         yield stored
 

@@ -5,7 +5,8 @@ Writes, under reports/<dataset>/preflight/<version>/:
     version.json     what was read, file by file (docs/architecture.md); only when all is well
     train.manifest   the channel `train`; only when all is well
     report.txt       for people
-    report.json      for the reconciler, written last: its presence says that the check is through
+    report.json      for the reconciler, written last: its presence says that the check is through;
+                     `failed` is true when the check itself broke down
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.aws.translate import AWS_TROUBLE
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets.checks import (
     SETTINGS_FILE,
@@ -30,9 +32,10 @@ from chalicelib.datasets.checks import (
 )
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.csvfile import CsvFile, Problem, read_csv
-from chalicelib.errors import ObjectChanged, ObjectNotFound
+from chalicelib.errors import ObjectChanged, ObjectNotFound, Unavailable
 
 LARGEST_SETTINGS = 1 << 20
+LONGEST_REASON = 500  # characters of an error that nobody foresaw
 SHOWN = 50  # problems and ignored files in a report
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".zip")
 
@@ -56,7 +59,10 @@ class Preflight:
         self._log = logger
 
     def run(self, dataset: str, version: str, check: int) -> None:
-        """Check the version and report. Data that has changed meanwhile gets no report."""
+        """Check the version and report. Data that has changed meanwhile gets no report.
+
+        Trouble with AWS escapes, for SQS to try again; any other error ends in a report too.
+        """
         content = look(self._storage, dataset)
         if content.version != version:
             self._log.info("the data changed before it was checked", dataset=dataset)
@@ -65,6 +71,33 @@ class Preflight:
             self._check(dataset, version, check, content)
         except (ObjectChanged, ObjectNotFound) as error:
             self._log.info("the data changed while it was checked", reason=str(error))
+        except (*AWS_TROUBLE, Unavailable):
+            raise
+        except Exception as error:
+            self._log.exception("the check broke down", dataset=dataset, version=version)
+            self._broke_down(dataset, version, check, content, error)
+
+    def _broke_down(
+        self, dataset: str, version: str, check: int, content: Content, error: Exception
+    ) -> None:
+        """Report an error that nobody foresaw, so that the uploader does not wait in vain."""
+        text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+        broken = Problem("", f"the check broke down: {text[:LONGEST_REASON]}")
+        report = _report(
+            dataset=dataset,
+            version=version,
+            content=content,
+            files=(),
+            settings=DatasetSettings(),
+            problems=[broken],
+        )
+        report |= {
+            "summary": str(broken),
+            "failed": True,
+            "check": check,
+            "finished": iso(self._clock()),
+        }
+        self._put_report(names.preflight_prefix(dataset, version), report)
 
     def _check(self, dataset: str, version: str, check: int, content: Content) -> None:
         prefix = names.dataset_prefix(dataset)
@@ -103,8 +136,7 @@ class Preflight:
             paths = [file["path"] for file in described]
             manifest: list[Any] = [{"prefix": self._storage.uri(prefix)}, *paths]
             self._storage.put_json(folder + "train.manifest", manifest)
-        self._storage.put_text(folder + "report.txt", report_text(report))
-        self._storage.put_json(folder + "report.json", report)
+        self._put_report(folder, report)
         self._log.info(
             report["summary"],
             dataset=dataset,
@@ -112,6 +144,10 @@ class Preflight:
             ok=report["ok"],
             problems=report["problems"][:5],
         )
+
+    def _put_report(self, folder: str, report: Mapping[str, Any]) -> None:
+        self._storage.put_text(folder + "report.txt", report_text(report))
+        self._storage.put_json(folder + "report.json", report)
 
     def _read(self, stored: StoredObject, prefix: str) -> ReadFile:
         opened = self._storage.open(stored.key, if_etag=stored.etag)

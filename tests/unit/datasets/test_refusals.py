@@ -40,7 +40,7 @@ def test_a_refused_model_or_config_fails_and_the_champion_stays() -> None:
     world.drop(good(1))
     world.put("a.csv", good(2))
     world.ready()
-    world.until("Judging")
+    world.until("Training")
     world.endpoints.refusals = [RequestRefused("MemorySizeInMB is wrong")]
     status = world.settle()
     assert (status["outcome"], status["settled"]) == ("Failed", True)
@@ -108,6 +108,6 @@ def test_what_sagemaker_says_to_a_create(error: Exception, kind: type[Exception]
 
 def test_a_name_that_is_there_is_success_and_a_model_not_seen_yet_may_pass() -> None:
     SageMakerTraining(Answering(client_error("ResourceInUse", "exists"))).create({})
+    missing = Answering(client_error("ValidationException", 'Could not find model "m"'))
     with pytest.raises(ResourceNotFound):
-        missing = client_error("ValidationException", 'Could not find model "m"')
-        SageMakerEndpoints(Answering(missing)).ensure_config("m", 2048, 5, {})
+        SageMakerEndpoints(missing).ensure_config("m", 2048, 5, {})
