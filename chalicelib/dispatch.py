@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -20,13 +21,14 @@ from aws_lambda_powertools import Logger
 from chalicelib import events, names
 from chalicelib.aws.queues import Queues
 from chalicelib.aws.storage import Storage
-from chalicelib.aws.table import Table
+from chalicelib.aws.table import Mark, Table
 from chalicelib.clock import Clock, iso
 from chalicelib.errors import NameRefused
 
 Reconcile = Callable[[str], None]
 Work = Callable[[Mapping[str, Any]], None]
 Failures = dict[str, list[dict[str, str]]]
+RECENT = timedelta(days=1)  # so long the sweep looks at who has settled
 
 
 class Dispatcher:
@@ -139,8 +141,13 @@ class Dispatcher:
         self._log.warning("misplaced object", report=report)
 
     def _sweep(self) -> None:
-        """Wake everybody that the table or the bucket knows, each by a message of its own."""
-        ids = set(self._table.ids())
+        """Wake, each by a message of its own, whoever may have missed an event.
+
+        Those with something under way, those that changed of late, and folders without an item.
+        """
+        marks = self._table.marks()
+        known = {mark.id for mark in marks}
+        ids = {mark.id for mark in marks if self._due(mark)}
         for prefix, owner in (
             (names.DATASETS, names.Owner.DATASET),
             (names.INBOX, names.Owner.BATCH),
@@ -148,10 +155,15 @@ class Dispatcher:
             ids |= {
                 f"{owner}/{name}"
                 for name in self._storage.folders(prefix)
-                if names.name_problem(owner, name) is None
+                if names.name_problem(owner, name) is None and f"{owner}/{name}" not in known
             }
         for id in sorted(ids):
             self._queues.wake(id)
+
+    def _due(self, mark: Mark) -> bool:
+        if mark.unsettled is not False or mark.updated is None:  # or an older release wrote it
+            return True
+        return self._clock() - mark.updated <= RECENT
 
     def _work(self, body: str) -> None:
         try:

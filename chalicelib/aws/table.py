@@ -3,8 +3,11 @@
     id        S   partition key: dataset/<name> or batch/<name>
     revision  N   rises by one with every write
     state     S   JSON
+    unsettled BOOL  a copy of the state's `unsettled`, for the sweep
+    updated   S     a copy of the state's `updated`, for the sweep
 
 `state` is one JSON text: no query reaches into it, and so floats and nulls need no translation.
+Items of older releases lack the copies until they are next written.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -27,6 +31,15 @@ class Item:
     id: str
     revision: int
     state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the sweep reads of an item. None: the item does not say."""
+
+    id: str
+    unsettled: bool | None
+    updated: datetime | None
 
 
 class Table:
@@ -58,6 +71,7 @@ class Table:
                     "id": {"S": id},
                     "revision": {"N": str(revision + 1)},
                     "state": {"S": json.dumps(state, separators=(",", ":"))},
+                    **_copies(state),
                 },
                 **condition,
             )
@@ -78,13 +92,33 @@ class Table:
         found = [_item(raw) for page in pages for raw in page["Items"]]
         return sorted(found, key=lambda item: item.id)
 
-    def ids(self, prefix: str = "") -> list[str]:
-        """The ids that begin so, sorted."""
+    def marks(self) -> list[Mark]:
+        """Of every item, sorted by id."""
         pages = self._client.get_paginator("scan").paginate(
-            TableName=self._name, ConsistentRead=True, ProjectionExpression="id"
+            TableName=self._name,
+            ConsistentRead=True,
+            ProjectionExpression="id, unsettled, updated",
         )
-        ids = [raw["id"]["S"] for page in pages for raw in page["Items"]]
-        return sorted(id for id in ids if id.startswith(prefix))
+        found = [_mark(raw) for page in pages for raw in page["Items"]]
+        return sorted(found, key=lambda mark: mark.id)
+
+
+def _copies(state: Mapping[str, Any]) -> dict[str, Any]:
+    copies: dict[str, Any] = {}
+    if isinstance(unsettled := state.get("unsettled"), bool):
+        copies["unsettled"] = {"BOOL": unsettled}
+    if updated := state.get("updated"):
+        copies["updated"] = {"S": str(updated)}
+    return copies
+
+
+def _mark(raw: Mapping[str, Any]) -> Mark:
+    updated = raw.get("updated", {}).get("S")
+    return Mark(
+        raw["id"]["S"],
+        raw.get("unsettled", {}).get("BOOL"),
+        None if updated is None else datetime.fromisoformat(updated),
+    )
 
 
 def _item(raw: Mapping[str, Any]) -> Item:

@@ -65,7 +65,7 @@ class BatchState:
 
     def dump(self) -> dict[str, Any]:
         """For the table."""
-        return asdict(self)
+        return {**asdict(self), "unsettled": not self.settled}
 
     @property
     def settled(self) -> bool:

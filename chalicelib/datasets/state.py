@@ -95,7 +95,13 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As the table holds it."""
-        return asdict(self)
+        return {**asdict(self), "unsettled": self.unsettled}
+
+    @property
+    def unsettled(self) -> bool:
+        """Is something under way, or left to a person's approval, whose event may be lost?"""
+        waits = any(past.outcome == Outcome.PENDING_APPROVAL for past in self.past.values())
+        return not self.settled or self.outcome is Outcome.PENDING_APPROVAL or waits
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> State:

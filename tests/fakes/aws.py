@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.storage import OpenObject, Storage, StoredObject
-from chalicelib.aws.table import Item, Table
+from chalicelib.aws.table import Item, Mark, Table
 from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict
 from tests.fakes.ticks import Ticks
 
@@ -118,8 +118,14 @@ class MemoryTable(Table):
             if id.startswith(prefix)
         ]
 
-    def ids(self, prefix: str = "") -> list[str]:
-        return sorted(id for id in self.held if id.startswith(prefix))
+    def marks(self) -> list[Mark]:
+        return [_mark(id, json.loads(state)) for id, (_, state) in sorted(self.held.items())]
+
+
+def _mark(id: str, state: Mapping[str, Any]) -> Mark:
+    updated = state.get("updated")
+    moment = datetime.fromisoformat(updated) if updated else None
+    return Mark(id, state.get("unsettled"), moment)
 
 
 class MemoryQueues(Queues):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.aws.table import Item, Table
+from chalicelib.aws.table import Item, Mark, Table
 from chalicelib.errors import RevisionConflict
 
 STATE = {"phase": "Live", "accuracy": 0.85, "none": None, "past": {"a": {"attempt": 1}}}
@@ -47,9 +48,20 @@ def test_of_many_at_once_one_wins(table: Table) -> None:
         assert sum(pool.map(put, range(16))) == 1
 
 
-def test_ids_and_items_are_sorted_and_by_prefix(table: Table) -> None:
+def test_items_are_sorted_and_by_prefix(table: Table) -> None:
     for id in ("dataset/b", "batch/a", "dataset/a"):
         table.put(id, {"id": id}, 0)
-    assert table.ids() == ["batch/a", "dataset/a", "dataset/b"]
-    assert table.ids("dataset/") == ["dataset/a", "dataset/b"]
     assert [item.state["id"] for item in table.items("dataset/")] == ["dataset/a", "dataset/b"]
+
+
+def test_marks_say_what_the_sweep_needs_and_stay_in_step(table: Table) -> None:
+    now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+    table.put("dataset/b", {"unsettled": True, "updated": now.isoformat()}, 0)
+    table.put("dataset/b", {"unsettled": False, "updated": now.isoformat()}, 1)
+    table.put("batch/a", {"unsettled": True, "updated": None}, 0)
+    table.put("dataset/old", {"phase": "Live"}, 0)  # of a release that wrote no copies
+    assert table.marks() == [
+        Mark("batch/a", True, None),
+        Mark("dataset/b", False, now),
+        Mark("dataset/old", None, None),
+    ]

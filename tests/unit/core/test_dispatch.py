@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -168,6 +168,23 @@ def test_a_sweep_wakes_everybody_the_table_or_the_bucket_knows(office: Office) -
     office.events('{"sweep": true}')
     woken = [id for id, _ in office.queues.woken]
     assert woken == ["batch/done", "batch/fresh", "dataset/new", "dataset/old"]
+
+
+def test_a_sweep_lets_those_sleep_that_settled_days_ago(office: Office) -> None:
+    day = timedelta(days=1)
+    for id, unsettled, age in (
+        ("batch/settled-long-ago", False, 1.1 * day),
+        ("batch/settled-today", False, 0.9 * day),
+        ("dataset/settled-long-ago", False, 300 * day),
+        ("dataset/under-way", True, 300 * day),
+    ):
+        state = {"unsettled": unsettled, "updated": (NOW - age).isoformat()}
+        office.table.put(id, state, 0)
+    for key in ("datasets/settled-long-ago/a.csv", "inbox/settled-long-ago/a.png"):
+        office.storage.put_bytes(key, b"", "")
+    office.events('{"sweep": true}')
+    woken = [id for id, _ in office.queues.woken]
+    assert woken == ["batch/settled-today", "dataset/under-way"]
 
 
 def test_work_is_handed_to_its_worker_and_retried_alone(office: Office) -> None:

@@ -310,3 +310,34 @@ def test_class_names_and_hyperparameters_reach_the_job(world: World) -> None:
 def test_a_dataset_that_is_not_there_leaves_no_item(world: World) -> None:
     world.reconcile()
     assert world.table.held == {}
+
+
+def test_who_waits_for_a_person_stays_in_the_sweep() -> None:
+    world = World()
+    world.results = [Trained(rows=5)]
+    status = world.drop(good(1))
+    assert status["outcome"] == "PendingApproval"
+    [mark] = world.table.marks()
+    assert mark.unsettled is True
+    world.drop(good(2))
+    assert world.table.marks()[0].unsettled is True  # the first may still be approved
+
+
+def test_who_is_live_leaves_the_sweep() -> None:
+    world = World()
+    world.drop(good(1))
+    [mark] = world.table.marks()
+    assert mark.unsettled is False
+    assert mark.updated is not None
+
+
+def test_a_delayed_message_that_comes_early_is_followed_by_another() -> None:
+    world = World()
+    world.put("a.csv", good())
+    world.reconcile()
+    [(_, delay)] = world.queues.woken
+    world.queues.woken.clear()
+    world.later(delay - 0.3)
+    world.reconcile()
+    assert world.status()["phase"] == "Waiting"
+    assert len(world.queues.woken) == 1
