@@ -200,6 +200,10 @@ def shards_prefix(batch: str, run: str) -> str:
     return f"work/{batch}/{run}/shards/"
 
 
+def left_out_key(batch: str, run: str) -> str:
+    return f"work/{batch}/{run}/left_out.jsonl"
+
+
 def outputs_prefix(batch: str, run: str) -> str:
     return f"work/{batch}/{run}/output/"
 

@@ -148,7 +148,12 @@ class Storage:
 
     def multipart_open(self, prefix: str) -> bool:
         """Is a multipart upload under way below the prefix?"""
-        raw = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix, MaxUploads=1)
+        raw = self._client.list_multipart_uploads(
+            Bucket=self.bucket,
+            Prefix=prefix,
+            MaxUploads=1,
+            EncodingType="url",  # XML has no way to write control characters
+        )
         return bool(raw.get("Uploads"))
 
 

@@ -2,12 +2,14 @@
 
 A shard is JSON Lines, an image a line, `{"key": "inbox/<batch>/a.png", "version_id": "…"}`, at most
 1,000 of them: SageMaker splits work between instances by object, and an object is one request.
+Keys with control characters go to no container: they stand, a line each, in left_out.jsonl.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,7 +99,12 @@ def wanted_dataset(storage: Storage, inbox: Inbox) -> str | None:
 
 
 def put_shards(storage: Storage, batch: str, run: str, images: Sequence[StoredObject]) -> int:
-    """Write `NNNNN.jsonl` under the run's shards; how many."""
+    """Write `NNNNN.jsonl` under the run's shards, and what is left out of them; how many shards."""
+    left_out = [stored for stored in images if _unusable(stored.key)]
+    if left_out:
+        text = "".join(_line(stored) for stored in left_out)
+        storage.put_text(names.left_out_key(batch, run), text, "application/jsonlines")
+        images = [stored for stored in images if not _unusable(stored.key)]
     prefix = names.shards_prefix(batch, run)
     count = 0
     for count, start in enumerate(range(0, len(images), SHARD_KEYS), start=1):
@@ -116,6 +123,19 @@ def shard_keys(storage: Storage, batch: str, run: str) -> Iterator[tuple[str, li
     for stored in storage.list(prefix):
         lines = storage.get_bytes(stored.key).decode().split("\n")
         yield stored.key.removeprefix(prefix), [json.loads(line)["key"] for line in lines if line]
+
+
+def left_out(storage: Storage, batch: str, run: str) -> list[str]:
+    """The keys that are in no shard because of their names."""
+    try:
+        lines = storage.get_bytes(names.left_out_key(batch, run)).decode().split("\n")
+    except ObjectNotFound:
+        return []
+    return [json.loads(line)["key"] for line in lines if line]
+
+
+def _unusable(key: str) -> bool:
+    return any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in key)
 
 
 def _line(stored: StoredObject) -> str:

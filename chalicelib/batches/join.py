@@ -14,9 +14,10 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage
-from chalicelib.batches.inbox import shard_keys
+from chalicelib.batches.inbox import left_out, shard_keys
 
 OUT = ".out"
+UNUSABLE = "Its name has line breaks or other control characters: rename the file, put it again."
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ Outcome = Classified | Rejected
 
 
 def outcomes(storage: Storage, batch: str, run: str, unanswered: str) -> Iterator[Outcome]:
-    """One outcome a file, in key order. `unanswered` is the message for shards without an output.
+    """One outcome a file: those with unusable names, then in key order.
 
-    Holds one shard (1,000 files) at a time.
+    `unanswered` is the message for shards without an output. Holds one shard (1,000 files) at a time.
     """
+    for key in left_out(storage, batch, run):
+        yield Rejected(key.removeprefix(names.inbox_prefix(batch)), "unusable_name", UNUSABLE)
     outputs: dict[str, list[str]] = {}
     for stored in storage.list(names.outputs_prefix(batch, run)):
         shard = stored.key.rpartition("/")[2]

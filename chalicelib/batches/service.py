@@ -301,8 +301,10 @@ class Batches:
                 state = replace(state, job_status=job.status)
                 again = f"These files are already classified by this model. {written.message}"
                 return self._finish(state, revision, replace(written, message=again))
-        else:
-            inboxes.put_shards(self._storage, batch, run, inbox.images)
+        elif not inboxes.put_shards(self._storage, batch, run, inbox.images):
+            # No file has a usable name: there is nothing to classify, only results to write.
+            state = replace(state, job_status=JobStatus.COMPLETED)
+            return self._put(replace(state, phase=Phase.WRITING), revision)
         return self._put(replace(state, phase=Phase.CLASSIFYING), revision)
 
     def _attempt(self, batch: str, run: str) -> tuple[int, TransformJob | None]:

@@ -45,14 +45,16 @@ def test_every_file_is_in_the_results_exactly_once(world: World) -> None:
     world.settle("b")
     status = world.status("b")
     assert (status["phase"], status["settled"]) == ("Done", True)
-    assert status["counts"] == {"files": 8, "classified": 7, "rejected": 1}
+    assert status["counts"] == {"files": 8, "classified": 6, "rejected": 2}
     assert everything(world, "b") == sorted(ODD)
     lines = [json.loads(line) for line in world.result("b", "predictions.jsonl").splitlines()]
     assert [line["file"] for line in lines] == files(world.result("b", "predictions.csv"))
     assert lines[0]["probabilities"] == {"Bag": 0.75, "Shoe": 0.25}
     assert world.result("b", "predictions.csv").startswith("file,label,probability,Bag,Shoe\n")
-    [rejected] = csv.DictReader(io.StringIO(world.result("b", "rejected.csv")))
-    assert rejected["message"] == "These bytes are no image."
+    text = io.StringIO(world.result("b", "rejected.csv"), newline="")
+    rejected = {row["file"]: row["message"] for row in csv.DictReader(text)}
+    assert rejected["notes.txt"] == "These bytes are no image."
+    assert "rename the file" in rejected["line\nbreak.png"]
     latest = json.loads(world.storage.get_bytes("results/b/latest.json"))
     assert (latest["run"], latest["counts"]) == (status["run"], status["counts"])
     assert status["results"].endswith(f"results/b/{status['run']}/")
@@ -460,3 +462,21 @@ def test_a_missing_permission_is_in_the_status_and_goes_on_to_the_retries(world:
     world.transform.refusal = None
     world.settle("b")
     assert world.status("b")["phase"] == "Done"
+
+
+def test_control_characters_in_names_reach_no_container(world: World) -> None:
+    world.drop("b", "a\x01.png", "b\n.png", "c\x7f.png", "good.png")
+    world.settle("b")
+    shards = list(world.storage.list(f"work/b/{world.status('b')['run']}/shards/"))
+    [line] = world.storage.get_bytes(shards[0].key).decode().splitlines()
+    assert json.loads(line)["key"] == "inbox/b/good.png"
+    assert world.status("b")["counts"] == {"files": 4, "classified": 1, "rejected": 3}
+    assert everything(world, "b") == ["a\x01.png", "b\n.png", "c\x7f.png", "good.png"]
+
+
+def test_a_batch_of_unusable_names_alone_needs_no_job(world: World) -> None:
+    world.drop("b", "a\n.png", "b\n.png")
+    world.settle("b")
+    assert world.transform.requests == {}
+    assert world.status("b")["phase"] == "Done"
+    assert world.status("b")["counts"] == {"files": 2, "classified": 0, "rejected": 2}
