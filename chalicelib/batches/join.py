@@ -45,7 +45,7 @@ Outcome = Classified | Rejected
 def outcomes(storage: Storage, batch: str, run: str, unanswered: str) -> Iterator[Outcome]:
     """One outcome a file: those with unusable names, then in key order.
 
-    `unanswered` is the message for shards without an output. Holds one shard (1,000 files) at a time.
+    `unanswered` is the message for shards without an output. Holds one shard (1,000 files) at once.
     """
     for key in left_out(storage, batch, run):
         yield Rejected(key.removeprefix(names.inbox_prefix(batch)), "unusable_name", UNUSABLE)

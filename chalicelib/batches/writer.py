@@ -32,7 +32,9 @@ from chalicelib.batches.results import (
 )
 from chalicelib.batches.state import BatchState, Phase
 from chalicelib.clock import Clock, iso
+from chalicelib.datasets.csvfile import is_integer
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")  # and the mark itself
 CSV = "text/csv; charset=utf-8"
 TYPES = {PREDICTIONS_CSV: CSV, PREDICTIONS_JSONL: "application/jsonlines", REJECTED_CSV: CSV}
 
@@ -100,18 +102,17 @@ class ResultsWriter:
             for outcome in outcomes(self._storage, state.batch, run, _unanswered(state)):
                 if isinstance(outcome, Rejected):
                     tally.errors[outcome.error] += 1
-                    rejections.writerow([outcome.file, outcome.error, outcome.message])
+                    rejections.writerow(_cells(outcome.file, outcome.error, outcome.message))
                     if len(tally.shown_rejected) < page.MOST_REJECTED:
                         tally.shown_rejected.append(outcome)
                     continue
                 if not tally.classes:
                     tally.classes = list(outcome.probabilities)
-                    table.writerow(["file", "label", "probability", *tally.classes])
+                    table.writerow(_cells("file", "label", "probability", *tally.classes))
                 tally.labels[outcome.label] += 1
                 table.writerow(
                     [
-                        outcome.file,
-                        outcome.label,
+                        *_cells(outcome.file, outcome.label),
                         outcome.probability,
                         *(outcome.probabilities.get(name, "") for name in tally.classes),
                     ]
@@ -168,6 +169,13 @@ def _unanswered(state: BatchState) -> str:
     reason = f": {state.job_reason}" if state.job_reason else ""
     ended = "was stopped" if state.job_status == JobStatus.STOPPED else "failed"
     return f"The transform job {ended}{reason.rstrip('.')}. Put {ready} to try once more."
+
+
+def _cells(*texts: str) -> list[str]:
+    """No text that a spreadsheet takes for a formula. Undone by taking one apostrophe away."""
+    return [
+        f"'{text}" if text.startswith(FORMULA) and not is_integer(text) else text for text in texts
+    ]
 
 
 def _json_line(outcome: Classified) -> str:

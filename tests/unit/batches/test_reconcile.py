@@ -480,3 +480,14 @@ def test_a_batch_of_unusable_names_alone_needs_no_job(world: World) -> None:
     assert world.transform.requests == {}
     assert world.status("b")["phase"] == "Done"
     assert world.status("b")["counts"] == {"files": 2, "classified": 0, "rejected": 2}
+
+
+def test_no_cell_is_a_formula_and_names_can_be_had_back(world: World) -> None:
+    odd = ["=1+1.png", "+a.png", "-a.png", "@a.png", "\ta.txt", "'a.png", "=x.txt", "-1", "a=b.png"]
+    world.drop("b", *odd)
+    world.settle("b")
+    cells = everything(world, "b")
+    assert not [cell for cell in cells if cell[0] in "=+@\t" or cell.startswith("-a")]
+    assert sorted(cell.removeprefix("'") for cell in cells) == sorted(odd)
+    lines = [json.loads(line) for line in world.result("b", "predictions.jsonl").splitlines()]
+    assert {line["file"] for line in lines} == {name for name in odd if ".txt" not in name}
