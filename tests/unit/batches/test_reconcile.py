@@ -10,34 +10,9 @@ from typing import Any
 import pytest
 
 from chalicelib import names
-from chalicelib.errors import AccessDenied, BatchNotFound, LimitReached, NameRefused, RequestRefused
+from chalicelib.errors import BatchNotFound, NameRefused
 from tests.unit.batches.fakes import World, by_ending, die
-
-ODD = (
-    "a b.png",
-    "plus+sign.png",
-    "ünï/çödé 鳩.png",
-    'quo"te, comma.png',
-    "<b>&amp;.png",
-    "line\nbreak.png",
-    "notes.txt",
-    "sub/_READY",
-)
-
-
-def files(text: str) -> list[str]:
-    return [row["file"] for row in csv.DictReader(io.StringIO(text, newline=""))]
-
-
-def everything(world: World, batch: str) -> list[str]:
-    return sorted(
-        files(world.result(batch, "predictions.csv")) + files(world.result(batch, "rejected.csv"))
-    )
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
+from tests.unit.batches.reading import ODD, everything, files
 
 
 def test_every_file_is_in_the_results_exactly_once(world: World) -> None:
@@ -313,105 +288,6 @@ def test_missing_and_double_lines_and_rubbish_still_give_each_file_once(world: W
     assert files(world.result("b", "rejected.csv")) == ["2.png"]
 
 
-def test_no_model_is_refused_and_ready_tries_again(world: World) -> None:
-    world.datasets.champions = {"fashion-mnist": None}
-    world.drop("b", "1.png")
-    world.settle("b")
-    status = world.status("b")
-    assert (status["phase"], status["settled"]) == ("Refused", True)
-    assert "Epoch 3 of 8." in status["message"]
-    latest = json.loads(world.storage.get_bytes("results/b/latest.json"))
-    assert latest["message"] == status["message"]
-    world.batches.reconcile("b")
-    assert world.status("b")["updated"] == status["updated"]
-    world.datasets.champions = {"fashion-mnist": "pigeonhole-local-fm-1"}
-    world.drop("b")
-    world.settle("b")
-    assert world.status("b")["phase"] == "Done"
-
-
-def test_several_models_need_batch_json(world: World) -> None:
-    world.datasets.champions["digits"] = "pigeonhole-local-digits-1"
-    world.drop("b", "1.png")
-    world.settle("b")
-    assert "batch.json" in world.status("b")["message"]
-    assert "digits" in world.status("b")["message"]
-    world.storage.put_bytes("inbox/b/batch.json", b'{"dataset": "digits"}', "")
-    world.drop("b")
-    world.settle("b")
-    assert (world.status("b")["phase"], world.status("b")["dataset"]) == ("Done", "digits")
-    assert everything(world, "b") == ["1.png"]
-
-
-@pytest.mark.parametrize(
-    "settings", [b"{", b"[]", b"{}", b'{"dataset": 7}', b'{"dataset": "A B"}', b"\xff", b"[" * 9999]
-)
-def test_bad_batch_json_is_refused_with_what_to_do(world: World, settings: bytes) -> None:
-    world.storage.put_bytes("inbox/b/batch.json", settings, "")
-    world.drop("b", "1.png")
-    world.settle("b")
-    assert world.status("b")["phase"] == "Refused"
-    assert len(world.status("b")["message"]) > 20
-    assert world.transform.requests == {}
-
-
-def test_unknown_dataset_in_batch_json_is_refused(world: World) -> None:
-    world.storage.put_bytes("inbox/b/batch.json", b'{"dataset": "nowhere"}', "")
-    world.drop("b", "1.png")
-    world.settle("b")
-    assert "'nowhere'" in world.status("b")["message"]
-    assert world.status("b")["phase"] == "Refused"
-
-
-def test_empty_batch_is_refused(world: World) -> None:
-    world.drop("b")
-    world.settle("b")
-    assert world.status("b")["phase"] == "Refused"
-    assert "no file" in world.status("b")["message"]
-
-
-def test_folder_that_is_emptied_keeps_its_results(world: World) -> None:
-    scenario(world)
-    for file in ("1.png", "2.png", "notes.txt", "_READY"):
-        world.storage.delete(f"inbox/b/{file}")
-        world.batches.reconcile("b")
-    world.settle("b")
-    assert world.status("b")["settled"] is True
-    assert world.status("b")["phase"] == "Done"
-
-
-def test_limit_of_the_account_is_waited_out(world: World) -> None:
-    world.transform.refusal = LimitReached("no ml.m5.xlarge left")
-    world.drop("b", "1.png")
-    world.batches.reconcile("b")
-    assert "no ml.m5.xlarge left" in world.status("b")["message"]
-    assert len(world.queues.woken) == 1
-    world.transform.refusal = None
-    world.settle("b")
-    assert world.status("b")["phase"] == "Done"
-
-
-def test_page_escapes_what_users_name(world: World) -> None:
-    world.drop("b", *ODD, "<i>.txt")
-    world.settle("b")
-    html = world.result("b", "index.html")
-    assert "&lt;b&gt;&amp;amp;.png" in html
-    assert "&lt;i&gt;.txt" in html
-    assert "<b>" not in html
-    assert "<i>" not in html
-    assert "http" not in html
-    assert "These bytes are no image." in html
-
-
-def test_page_caps_its_rows_and_says_so(world: World) -> None:
-    world.drop("b", *(f"{n:04d}.png" for n in range(2100)), *(f"{n}.txt" for n in range(501)))
-    world.settle("b")
-    html = world.result("b", "index.html")
-    assert "The first 2,000 of 2,100" in html
-    assert "The first 500 of 501" in html
-    assert html.count("<tr>") < 2600
-
-
 def test_status_of_unknown_or_impossible_batch(world: World) -> None:
     with pytest.raises(BatchNotFound, match="inbox/nowhere/"):
         world.status("nowhere")
@@ -438,56 +314,11 @@ def test_status_has_the_documented_fields(world: World) -> None:
     assert (status["phase"], status["settled"], status["results"]) == ("Waiting", False, None)
 
 
-def test_a_job_that_sagemaker_refuses_fails_and_ready_tries_again(world: World) -> None:
-    world.drop("b", "1.png")
-    world.transform.refusal = RequestRefused("Environment is too long.")
+def test_folder_that_is_emptied_keeps_its_results(world: World) -> None:
+    scenario(world)
+    for file in ("1.png", "2.png", "notes.txt", "_READY"):
+        world.storage.delete(f"inbox/b/{file}")
+        world.batches.reconcile("b")
     world.settle("b")
-    status = world.status("b")
-    assert (status["phase"], status["settled"]) == ("Failed", True)
-    assert "Environment is too long." in status["message"]
-    assert json.loads(world.storage.get_bytes("results/b/latest.json"))["phase"] == "Failed"
-    assert world.transform.models == {}
-    world.transform.refusal = None
-    world.drop("b")
-    world.settle("b")
+    assert world.status("b")["settled"] is True
     assert world.status("b")["phase"] == "Done"
-
-
-def test_a_missing_permission_is_in_the_status_and_goes_on_to_the_retries(world: World) -> None:
-    world.drop("b", "1.png")
-    world.transform.refusal = AccessDenied("not authorized")
-    with pytest.raises(AccessDenied):
-        world.settle("b")
-    assert "not authorized" in world.status("b")["message"]
-    world.transform.refusal = None
-    world.settle("b")
-    assert world.status("b")["phase"] == "Done"
-
-
-def test_control_characters_in_names_reach_no_container(world: World) -> None:
-    world.drop("b", "a\x01.png", "b\n.png", "c\x7f.png", "good.png")
-    world.settle("b")
-    shards = list(world.storage.list(f"work/b/{world.status('b')['run']}/shards/"))
-    [line] = world.storage.get_bytes(shards[0].key).decode().splitlines()
-    assert json.loads(line)["key"] == "inbox/b/good.png"
-    assert world.status("b")["counts"] == {"files": 4, "classified": 1, "rejected": 3}
-    assert everything(world, "b") == ["a\x01.png", "b\n.png", "c\x7f.png", "good.png"]
-
-
-def test_a_batch_of_unusable_names_alone_needs_no_job(world: World) -> None:
-    world.drop("b", "a\n.png", "b\n.png")
-    world.settle("b")
-    assert world.transform.requests == {}
-    assert world.status("b")["phase"] == "Done"
-    assert world.status("b")["counts"] == {"files": 2, "classified": 0, "rejected": 2}
-
-
-def test_no_cell_is_a_formula_and_names_can_be_had_back(world: World) -> None:
-    odd = ["=1+1.png", "+a.png", "-a.png", "@a.png", "\ta.txt", "'a.png", "=x.txt", "-1", "a=b.png"]
-    world.drop("b", *odd)
-    world.settle("b")
-    cells = everything(world, "b")
-    assert not [cell for cell in cells if cell[0] in "=+@\t" or cell.startswith("-a")]
-    assert sorted(cell.removeprefix("'") for cell in cells) == sorted(odd)
-    lines = [json.loads(line) for line in world.result("b", "predictions.jsonl").splitlines()]
-    assert {line["file"] for line in lines} == {name for name in odd if ".txt" not in name}
