@@ -77,6 +77,40 @@ class LogStream(Protocol):
         """Send what is left."""
 
 
+class Metrics(Protocol):
+    """CloudWatch's metrics, as the services of AWS write to them."""
+
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        dimensions: Mapping[str, str],
+        *,
+        unit: str = "None",
+        at: float | None = None,
+    ) -> None:
+        """Take one value (`at`: epoch seconds, now by default); sent in the background."""
+
+
+@dataclass(frozen=True)
+class Hitch:
+    """A piece of trouble that is due now; what `seconds` and `message` mean, its kind says."""
+
+    kind: str
+    seconds: float = 0.0
+    message: str = ""
+
+
+class Trouble(Protocol):
+    """The trouble that somebody asked for (`localcloud.trouble`)."""
+
+    def next(self, kind: str, subject: str) -> Hitch | None:
+        """The trouble of this kind that is due for `subject` (an operation, a job, an endpoint …),
+        counted as used; None as a rule.
+        """
+
+
 class Logs(Protocol):
     """CloudWatch Logs, as the containers' agent writes to it."""
 

@@ -35,9 +35,11 @@ from localcloud.home import (
 )
 from localcloud.images import Images
 from localcloud.logs import CloudWatchLogs
+from localcloud.metrics import CloudWatchMetrics
 from localcloud.ministack import launch
 from localcloud.ministack.server import MiniStack
 from localcloud.sagemaker.app import build_app
+from localcloud.trouble import Rules
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,8 @@ def run(
         make = clients(ports, region)
         logs = CloudWatchLogs(make)
         closers.append(logs.close)
+        metrics = CloudWatchMetrics(make)
+        closers.append(metrics.close)
         events = EventBus(home.events_db, make, ACCOUNT, region)
         closers.append(events.close)
         events.start()
@@ -94,6 +98,8 @@ def run(
                 access=IamAccess(ports, region, token, make),
                 events=events,
                 logs=logs,
+                metrics=metrics,
+                trouble=Rules(),
                 images=Images.load(venvs=venvs_folder(environment), repo=_REPOSITORY),
                 home=home.root,
                 region=region,

@@ -16,7 +16,7 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from localcloud import processes
 from localcloud.images import Images
-from localcloud.ports import Access, AccessDenied, Events, Logs
+from localcloud.ports import Access, AccessDenied, Events, Logs, Metrics, Trouble
 from localcloud.sagemaker import training, transform
 from localcloud.sagemaker.artifacts import Artifacts
 from localcloud.sagemaker.clock import Clock, SystemClock
@@ -47,6 +47,7 @@ from localcloud.sagemaker.errors import (
 )
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
+from localcloud.sagemaker.metrics import Progress
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
@@ -65,6 +66,8 @@ def build_app(
     access: Access,
     events: Events,
     logs: Logs,
+    metrics: Metrics,
+    trouble: Trouble,
     images: Images,
     home: Path,
     region: str,
@@ -75,6 +78,7 @@ def build_app(
     clock: Clock | None = None,
     start: processes.Starter = processes.start,
     timeouts: Timeouts | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """SageMaker as an ASGI application.
 
@@ -82,6 +86,7 @@ def build_app(
     url: where this application will be reached, without a trailing slash, for containers
     endpoints: AWS_ENDPOINT_URL and any AWS_ENDPOINT_URL_*: passed on to containers, and where S3 is
     store: by default `home/sagemaker/state.db`
+    routes: more paths, of the local cloud's own; they find the parts as `request.app.state.cloud`
 
     Its lifespan takes up what an earlier run left behind, and on the way out ends every process.
     """
@@ -92,6 +97,8 @@ def build_app(
         access=access,
         events=events,
         logs=logs,
+        metrics=metrics,
+        trouble=trouble,
         images=images,
         clock=clock or SystemClock(),
         start=start,
@@ -99,6 +106,7 @@ def build_app(
     cloud.roles = Roles(access, region, endpoints, url)
     cloud.containers = Containers(settings, images, cloud.roles, logs, start)
     cloud.artifacts = Artifacts(home / "sagemaker" / "models")
+    cloud.progress = Progress()
     cloud.training = Jobs("training", lambda n, c: training.TrainingRun(cloud, n, c)())
     cloud.transform = Jobs("transform", lambda n, c: transform.TransformRun(cloud, n, c)())
     cloud.hosting = Hosting(cloud)
@@ -109,6 +117,7 @@ def build_app(
             Route("/endpoints/{name}/invocations", server.invocations, methods=["POST"]),
             Route("/containers/{token}/credentials", server.credentials, methods=["GET"]),
             Route("/ping", lambda _: Response(status_code=200), methods=["GET"]),
+            *routes,
         ],
         exception_handlers={HTTPException: server.elsewhere},
         lifespan=server.lifespan,

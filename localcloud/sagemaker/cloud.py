@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.images import Images
-from localcloud.ports import Access, Events, Logs
+from localcloud.ports import Access, Events, Logs, Metrics, Trouble
 from localcloud.processes import Starter
 from localcloud.sagemaker.clock import Clock
 from localcloud.sagemaker.store import Kind, NameTaken, Resource, Store
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from localcloud.sagemaker.containers import Containers
     from localcloud.sagemaker.hosting import Hosting
     from localcloud.sagemaker.jobs import Jobs
+    from localcloud.sagemaker.metrics import Progress
     from localcloud.sagemaker.roles import Roles
 
 
@@ -60,12 +61,15 @@ class Cloud:
     access: Access
     events: Events
     logs: Logs
+    metrics: Metrics
+    trouble: Trouble
     images: Images
     clock: Clock
     start: Starter
     roles: Roles = field(init=False)
     containers: Containers = field(init=False)
     artifacts: Artifacts = field(init=False)
+    progress: Progress = field(init=False)
     training: Jobs = field(init=False)
     transform: Jobs = field(init=False)
     hosting: Hosting = field(init=False)

@@ -5,18 +5,54 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from localcloud.sagemaker.clock import Clock
 
+Observer = Callable[[str, float, float], None]  # metric name, value, epoch seconds
+
+
+class Progress:
+    """Tells who asked of the values that running jobs print, as they print them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._observers: dict[str, list[Observer]] = {}
+
+    def watch(self, job: str, observer: Observer) -> None:
+        """Call `observer` for each value of this job, from the thread that reads its log."""
+        with self._lock:
+            self._observers.setdefault(job, []).append(observer)
+
+    def forget(self, job: str) -> None:
+        """No more calls for this job."""
+        with self._lock:
+            self._observers.pop(job, None)
+
+    def tell(self, job: str, metric: str, value: float, at: float) -> None:
+        """A job printed a value."""
+        with self._lock:
+            observers = list(self._observers.get(job, ()))
+        for observer in observers:
+            observer(metric, value, at)
+
 
 class MetricWatch:
-    """Keeps the last value of each MetricDefinition (`Name`, `Regex` with one group)."""
+    """Keeps the last value of each MetricDefinition (`Name`, `Regex` with one group).
 
-    def __init__(self, definitions: Sequence[dict[str, str]], clock: Clock) -> None:
+    on_value: told of each value as it is found
+    """
+
+    def __init__(
+        self,
+        definitions: Sequence[dict[str, str]],
+        clock: Clock,
+        on_value: Observer = lambda name, value, at: None,
+    ) -> None:
         self._patterns = [(d["Name"], re.compile(d["Regex"])) for d in definitions]
         self._clock = clock
+        self._on_value = on_value
         self._lock = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {}
 
@@ -29,6 +65,7 @@ class MetricWatch:
                     found = {"MetricName": name, "Value": value, "Timestamp": self._clock.now()}
                     with self._lock:
                         self._last[name] = found
+                    self._on_value(name, value, found["Timestamp"])
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList: the last value of each metric that was seen, in order of

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     ENDPOINT = "endpoint"
     MODEL_PACKAGE_GROUP = "model-package-group"
     MODEL_PACKAGE = "model-package"
+    TUNING_JOB = "hyper-parameter-tuning-job"
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,9 @@ class TrainingRun:
         self._control = control
         self._folder = cloud.settings.home / "sagemaker" / "jobs" / name
         self._metrics = MetricWatch(
-            job.request["AlgorithmSpecification"].get("MetricDefinitions", []), cloud.clock
+            job.request["AlgorithmSpecification"].get("MetricDefinitions", []),
+            cloud.clock,
+            self._observed,
         )
 
     def __call__(self) -> None:
@@ -158,6 +160,12 @@ class TrainingRun:
             with contextlib.suppress(DataError):
                 self._upload_output(s3)
             self._fail(self._algorithm_error(status))
+
+    def _observed(self, metric: str, value: float, at: float) -> None:
+        self._cloud.progress.tell(self._job.name, metric, value, at)
+        self._cloud.metrics.put(
+            "/aws/sagemaker/TrainingJobs", metric, value, {"TrainingJobName": self._job.name}, at=at
+        )
 
     def _prepare(self, s3: Any) -> None:
         root = self._folder / "ml"

@@ -28,6 +28,11 @@ _UNSUPPORTED = (
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    return {"TrainingJobArn": launch(cloud, request).arn}
+
+
+def launch(cloud: Cloud, request: dict[str, Any], **state: Any) -> Resource:
+    """Create a job and start it; `state`: what else DescribeTrainingJob shows, say TuningJobArn."""
     _check(request)
     full = _with_defaults(request)
     job = cloud.create(
@@ -39,10 +44,11 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
             f"job with this name already exists ({existing.arn})"
         ),
         status="InProgress",
+        state=state,
     )
     training.enter(cloud, job.name, "InProgress", "Starting")
     cloud.training.start(job.name)
-    return {"TrainingJobArn": job.arn}
+    return job
 
 
 def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from localcloud import processes
 from localcloud.images import Images
 from localcloud.sagemaker import Timeouts, build_app
 from localcloud.sagemaker.server import free_port
+from localcloud.trouble import Rules
 
-from .fakes import ACCOUNT, FakeAccess, FakeEvents, FakeLogs
+from .fakes import ACCOUNT, FakeAccess, FakeEvents, FakeLogs, FakeMetrics
 
 REPO = Path(__file__).resolve().parents[3]
 VENVS = Path(os.environ.get("PIGEONHOLE_VENVS", REPO / ".venvs"))
@@ -100,6 +101,8 @@ class Running:
     access: FakeAccess = field(default_factory=FakeAccess)
     events: FakeEvents = field(default_factory=FakeEvents)
     logs: FakeLogs = field(default_factory=FakeLogs)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
+    trouble: Rules = field(default_factory=Rules)
     timeouts: Timeouts = field(
         default_factory=lambda: Timeouts(
             stop_job=1.0, stop_server=2.0, serverless_start=4.0, instance_start=4.0, invocation=2.0
@@ -116,6 +119,8 @@ class Running:
             access=self.access,
             events=self.events,
             logs=self.logs,
+            metrics=self.metrics,
+            trouble=self.trouble,
             images=Images.load(
                 venvs=VENVS, repo=REPO, extra=[REPO / "tests/contract/sagemaker/images/test.toml"]
             ),

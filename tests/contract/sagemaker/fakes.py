@@ -101,3 +101,30 @@ class FakeLogs:
         with self._lock:
             found = [v for (g, s), v in self.lines.items() if g == group and stream in s]
         return "\n".join(line for lines in found for line in lines)
+
+
+class FakeMetrics:
+    """Keeps what was put: (namespace, name, value, dimensions)."""
+
+    def __init__(self) -> None:
+        self.put_values: list[tuple[str, str, float, dict[str, str]]] = []
+
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        dimensions: Mapping[str, str],
+        *,
+        unit: str = "None",
+        at: float | None = None,
+    ) -> None:
+        self.put_values.append((namespace, name, value, dict(dimensions)))
+
+    def values(self, namespace: str, name: str, **dimensions: str) -> list[float]:
+        """The values of one metric that have (at least) these dimensions, in order."""
+        return [
+            value
+            for where, what, value, given in self.put_values
+            if (where, what) == (namespace, name) and dimensions.items() <= given.items()
+        ]

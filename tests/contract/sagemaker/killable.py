@@ -9,8 +9,9 @@ import uvicorn
 
 from localcloud.images import Images
 from localcloud.sagemaker import Timeouts, build_app
+from localcloud.trouble import Rules
 
-from .fakes import ACCOUNT, FakeAccess, FakeEvents, FakeLogs
+from .fakes import ACCOUNT, FakeAccess, FakeEvents, FakeLogs, FakeMetrics
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -20,6 +21,8 @@ def main(home: str, port: str, s3_url: str) -> None:
         access=FakeAccess(),
         events=FakeEvents(),
         logs=FakeLogs(),
+        metrics=FakeMetrics(),
+        trouble=Rules(),
         images=Images.load(
             venvs=REPO, repo=REPO, extra=[REPO / "tests/contract/sagemaker/images/test.toml"]
         ),
