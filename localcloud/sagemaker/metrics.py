@@ -62,10 +62,11 @@ class MetricWatch:
             for match in pattern.finditer(text):
                 value = _number(match)
                 if value is not None:
-                    found = {"MetricName": name, "Value": value, "Timestamp": self._clock.now()}
+                    at = self._clock.now()
+                    found = {"MetricName": name, "Value": value, "Timestamp": at}
                     with self._lock:
                         self._last[name] = found
-                    self._on_value(name, value, found["Timestamp"])
+                    self._on_value(name, value, at)
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList: the last value of each metric that was seen, in order of
