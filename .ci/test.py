@@ -1,8 +1,9 @@
-"""Run every test with the interpreter of the part it tests, the fastest first; add it all up.
+"""Run every test with the interpreter of the part it tests; add it all up.
 
 The containers' tests run in the containers' own environments with nothing but pytest beside them;
-all other tests run in `.venv`. The last line is `N passed, N failed`. Exit status: 0 when nothing
-failed.
+all other tests run in `.venv`. Two groups run at a time: the end-to-end tests wait more than they
+compute. A group's output is printed when it ends. The last line is `N passed, N failed`. Exit
+status: 0 when nothing failed.
 
     .venv/bin/python .ci/test.py [pytest arguments]
 """
@@ -16,6 +17,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ REPO = Path(__file__).resolve().parents[1]
 VENVS = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs")
 CONTAINERS = {"serving": "serving", "training_job": "training"}
 NO_TESTS_COLLECTED = 5
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Group:
 
 
 def groups() -> list[Group]:
-    """What to run, in order: unit tests, contract tests, then end to end."""
+    """What to run, in the order of their start: the longest, then unit and contract tests."""
     own = Path(sys.executable)
-    found = []
+    found = [Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own)]
     for level in ("unit", "contract"):
         folder = REPO / "tests" / level
         parts = sorted(p for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__")
@@ -51,18 +54,33 @@ def groups() -> list[Group]:
                 found.append(
                     Group(f"{level} tests of {part.name}", [part], python, VENVS / "pytest")
                 )
-    found.append(Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own))
     return found
 
 
-def run(group: Group, arguments: list[str], report: Path) -> tuple[int, Counter[str]]:
-    """pytest's exit status and how many passed, failed and were skipped."""
+@dataclass(frozen=True)
+class Outcome:
+    """pytest's exit status, how many passed, failed and were skipped, and what it printed."""
+
+    status: int
+    counts: Counter[str]
+    output: str
+
+
+def run(group: Group, arguments: list[str], report: Path) -> Outcome:
+    """Run one group."""
     env = dict(os.environ)
     if group.pytest_folder is not None:
         env["PYTHONPATH"] = str(group.pytest_folder)
     command = [str(group.python), "-m", "pytest", "-q", "--durations=3", f"--junitxml={report}"]
     done = subprocess.run(
-        [*command, *arguments, *map(str, group.paths)], cwd=REPO, env=env, check=False
+        [*command, *arguments, *map(str, group.paths)],
+        cwd=REPO,
+        env=env,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     counts: Counter[str] = Counter()
     if report.exists():
@@ -72,7 +90,7 @@ def run(group: Group, arguments: list[str], report: Path) -> tuple[int, Counter[
             counts["failed"] += failed
             counts["skipped"] += skipped
             counts["passed"] += int(suite.get("tests", 0)) - failed - skipped
-    return done.returncode, counts
+    return Outcome(done.returncode, counts, done.stdout)
 
 
 def main(arguments: list[str]) -> int:
@@ -80,14 +98,18 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     total: Counter[str] = Counter()
     failures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for number, group in enumerate(groups()):
-            print(f"\n== {group.title}", flush=True)
-            status, counts = run(group, arguments, Path(folder) / f"{number}.xml")
-            total += counts
-            if status not in (0, NO_TESTS_COLLECTED):
-                failures.append(group.title)
-                total["failed"] += not counts["failed"]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as lanes:
+        running = {
+            lanes.submit(run, group, arguments, Path(folder) / f"{number}.xml"): group
+            for number, group in enumerate(groups())
+        }
+        for done in as_completed(running):
+            title, outcome = running[done].title, done.result()
+            print(f"\n== {title}\n{outcome.output}", flush=True)
+            total += outcome.counts
+            if outcome.status not in (0, NO_TESTS_COLLECTED):
+                failures.append(title)
+                total["failed"] += not outcome.counts["failed"]
     print()
     for title in failures:
         print(f"failed: {title}")
