@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,23 +24,17 @@ from localcloud.sagemaker import Timeouts, build_app
 from localcloud.sagemaker.server import free_port
 from localcloud.trouble import Rules
 
+from .account import (
+    REGION,
+    TARGET,
+    Account,
+    RealAccount,
+    wait_until,
+)
 from .fakes import ACCOUNT, FakeAccess, FakeEvents, FakeLogs, FakeMetrics
 
 REPO = Path(__file__).resolve().parents[3]
 VENVS = Path(os.environ.get("PIGEONHOLE_VENVS", REPO / ".venvs"))
-REGION = "us-east-1"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/execution"
-PATIENCE = 30.0  # seconds until a condition that should come true counts as failed
-
-
-def wait_until(condition: Callable[[], Any], what: str = "condition") -> Any:
-    """The first true value of `condition()`."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"never came true: {what}")
 
 
 def client(service: str, url: str, key: str = "test") -> Any:
@@ -62,6 +54,8 @@ def client(service: str, url: str, key: str = "test") -> Any:
 @pytest.fixture(scope="session")
 def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A MiniStack of the session's own."""
+    if TARGET.real:
+        pytest.skip("needs the local SageMaker")
     port = free_port()
     state = tmp_path_factory.mktemp("ministack")
     environment = {
@@ -92,8 +86,8 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @dataclass
-class Running:
-    """A SageMaker that runs, and how to talk to it."""
+class Running(Account):
+    """A SageMaker of the tests' own that runs, and what is inside it."""
 
     home: Path
     s3_url: str
@@ -149,127 +143,16 @@ class Running:
         self._server.should_exit = True
         self._thread.join()
 
-    def put(self, key: str, body: bytes | str) -> str:
-        """Put an object; returns its URI."""
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-        return f"s3://{self.bucket}/{key}"
-
-    def read(self, uri: str) -> bytes:
-        bucket, key = uri.removeprefix("s3://").split("/", 1)
-        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    def keys(self, prefix: str) -> list[str]:
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [item["Key"] for item in listed.get("Contents", [])]
-
-    def artifact(self, **files: str) -> str:
-        """Put a model.tar.gz with these files; returns its URI."""
-        return self.put(f"models/{uuid.uuid4().hex}/model.tar.gz", pack(files))
-
-    def model(self, **files: str) -> str:
-        """A model over the test server, whose artifact has these files; returns its name."""
-        name = f"m-{uuid.uuid4().hex[:8]}"
-        self.api.create_model(
-            ModelName=name,
-            ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": "test/server:1", "ModelDataUrl": self.artifact(**files)},
-        )
-        return name
-
-    def config(self, model: str, **variant: Any) -> str:
-        """A serverless endpoint config (or with `variant`'s members); returns its name."""
-        name = f"c-{uuid.uuid4().hex[:8]}"
-        size = variant or {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
-        self.api.create_endpoint_config(
-            EndpointConfigName=name,
-            ProductionVariants=[{"VariantName": "AllTraffic", "ModelName": model, **size}],
-        )
-        return name
-
-    def endpoint(self, name: str, /, **files: str) -> str:
-        """An endpoint in service over a model with these files."""
-        config = self.config(self.model(**files))
-        self.api.create_endpoint(EndpointName=name, EndpointConfigName=config)
-        self.endpoint_settles(name)
-        return config
-
-    def endpoint_settles(self, name: str) -> dict[str, Any]:
-        def settled() -> Any:
-            found = self.api.describe_endpoint(EndpointName=name)
-            return found if found["EndpointStatus"] in ("InService", "Failed") else None
-
-        return wait_until(settled, f"endpoint {name} settles")
-
-    def train(self, name: str, *, wait: bool = True, **changes: Any) -> dict[str, Any]:
-        """Create a training job of the test trainer and wait for its end."""
-        self.api.create_training_job(**self.training_request(name, **changes))
-        return self.training_ends(name) if wait else {}
-
-    def training_request(self, name: str, **changes: Any) -> dict[str, Any]:
-        return {
-            "TrainingJobName": name,
-            "RoleArn": ROLE,
-            "AlgorithmSpecification": {
-                "TrainingImage": "test/trainer:1",
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [
-                    {"Name": "loss", "Regex": r"loss=([0-9.]+);"},
-                    {"Name": "accuracy", "Regex": r"accuracy=(\S+);"},
-                ],
-            },
-            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models/"},
-            "ResourceConfig": {
-                "InstanceType": "ml.m5.large",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": 1,
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-            **changes,
-        }
-
-    def training_ends(self, name: str) -> dict[str, Any]:
-        def ended() -> Any:
-            found = self.api.describe_training_job(TrainingJobName=name)
-            return found if found["TrainingJobStatus"] in _ENDS else None
-
-        return wait_until(ended, f"training job {name} ends")
-
-    def transform_ends(self, name: str) -> dict[str, Any]:
-        def ended() -> Any:
-            found = self.api.describe_transform_job(TransformJobName=name)
-            return found if found["TransformJobStatus"] in _ENDS else None
-
-        return wait_until(ended, f"transform job {name} ends")
-
-
-_ENDS = ("Completed", "Failed", "Stopped")
-
-
-def pack(files: dict[str, str]) -> bytes:
-    """A .tar.gz of text files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-def unpack(archive: bytes) -> dict[str, str]:
-    """The files of a .tar.gz."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {
-            member.name: tar.extractfile(member).read().decode()  # type: ignore[union-attr]
-            for member in tar.getmembers()
-            if member.isfile()
-        }
-
 
 @pytest.fixture(scope="module")
-def sagemaker(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def sagemaker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
     """One for the tests of a module: they use names of their own."""
-    with running(s3_url, tmp_path_factory.mktemp("home")) as found:
+    if TARGET.real:
+        yield RealAccount()
+        return
+    with running(request.getfixturevalue("s3_url"), tmp_path_factory.mktemp("home")) as found:
         yield found
 
 

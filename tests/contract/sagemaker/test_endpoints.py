@@ -9,7 +9,8 @@ import signal
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import ROLE, Running, wait_until
+from .account import ROLE, wait_until
+from .conftest import Running
 
 KIND = "SageMaker Endpoint State Change"
 GROUP = "/aws/sagemaker/Endpoints/"

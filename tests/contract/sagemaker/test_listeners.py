@@ -7,7 +7,8 @@ from ipaddress import ip_address
 
 import psutil
 
-from .conftest import Running, wait_until
+from .account import wait_until
+from .conftest import Running
 
 TRAINING, TRANSFORM = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import ROLE, Running
+from .account import ROLE
+from .conftest import Running
 
 
 def test_create_model_and_describe_model(sagemaker: Running) -> None:

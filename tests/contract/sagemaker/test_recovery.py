@@ -14,7 +14,8 @@ import urllib3
 
 from localcloud.sagemaker.server import free_port
 
-from .conftest import REPO, Running, client, running, wait_until
+from .account import wait_until
+from .conftest import REPO, Running, client, running
 from .test_transform_jobs import request as transform_request
 
 

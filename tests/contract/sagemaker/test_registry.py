@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import ROLE, Running
+from .account import ROLE
+from .conftest import Running
 
 KIND = "SageMaker Model Package State Change"
 

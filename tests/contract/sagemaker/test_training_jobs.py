@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import ROLE, Running, pack, unpack, wait_until
+from .account import ROLE, pack, unpack, wait_until
+from .conftest import Running
 
 
 def channel(name: str, uri: str, data_type: str = "S3Prefix") -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import Running, wait_until
+from .account import wait_until
+from .conftest import Running
 
 GROUP = "/aws/sagemaker/TransformJobs"
 

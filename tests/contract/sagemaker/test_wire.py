@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from localcloud.sagemaker.dispatch import OPERATIONS
 from localcloud.sagemaker.validation import service_model
 
-from .conftest import REGION, ROLE, Running, client
+from .account import REGION, ROLE
+from .conftest import Running, client
 
 
 @pytest.fixture
