@@ -4,17 +4,19 @@ them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcloud.images import Images
+from localcloud.images import Image, Images
 from localcloud.ports import Logs
 from localcloud.processes import Process, Starter
 from localcloud.sagemaker import private
 from localcloud.sagemaker.cloud import Settings
+from localcloud.sagemaker.network import hosts_file
 from localcloud.sagemaker.roles import Roles
 
 
@@ -22,8 +24,16 @@ from localcloud.sagemaker.roles import Roles
 class Spec:
     """What to run.
 
-    folder: the container's own; its /opt/ml is `folder/ml`, everything in it goes with the
-    container argument: `train` or `serve` model: the unpacked artifact, for servers
+    folder: the container's own; its /opt/ml is `folder/ml`; all in it goes with the container
+    argument: `train` or `serve`
+    model: the unpacked artifact, for servers; read-only in the container where that can be had
+    hosts: the addresses of the job's hosts by name, as `network.lease` gives them; they resolve in
+    the container where it can have an /etc/hosts of its own
+    hostname: this host's name among them
+    entrypoint: in place of the image's command (AlgorithmSpecification.ContainerEntrypoint)
+    arguments: in place of `argument` (ContainerArguments)
+    read_only: folders below /opt/ml that the container must not change, say `input/data/train`;
+    they exist in `folder/ml`; kept so where the system can, as for `model`
     """
 
     image: str
@@ -35,6 +45,11 @@ class Spec:
     log_stream: str
     environment: Mapping[str, str] = field(default_factory=dict)
     model: Path | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    hostname: str | None = None
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] | None = None
+    read_only: Sequence[str] = ()
 
 
 class Containers:
@@ -79,9 +94,10 @@ class Containers:
             if on_exit is not None:
                 on_exit(status)
 
-        command, tree = self._placed([*image.command, spec.argument], spec)
+        command, tree = self._placed(_command(image, spec), spec)
         environment = {
             **self._host_environment(spec.folder),
+            "PATH": _path(image),
             **image.environment,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials,
             **tree,
@@ -99,7 +115,17 @@ class Containers:
         model = spec.model or root / "model"
         if private.available():
             stage = spec.folder / "stage"
-            command = private.wrap(command, stage=stage, root=root, model=spec.model)
+            fixed = {name: root / name for name in spec.read_only}
+            if spec.model is not None:
+                fixed["model"] = spec.model
+            command = private.wrap(
+                command,
+                stage=stage,
+                root=root,
+                read_only=fixed,
+                hosts=_hosts_file(spec),
+                hostname=spec.hostname,
+            )
             root, model = Path("/opt/ml"), Path("/opt/ml/model")
         tree = {"SAGEMAKER_BASE_DIR": str(root)}
         if spec.argument == "serve":
@@ -107,10 +133,9 @@ class Containers:
         return command, tree
 
     def _host_environment(self, folder: Path) -> dict[str, str]:
-        """What a container may know of its host: where programs are, and where the cloud is."""
+        """What a container may know of its host: folders to write to, and where the cloud is."""
         region = self._settings.region
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
@@ -118,6 +143,38 @@ class Containers:
             "AWS_DEFAULT_REGION": region,
             **self._settings.endpoints,
         }
+
+
+def _command(image: Image, spec: Spec) -> list[str]:
+    """As `docker run [--entrypoint …] image …` puts it together.
+
+    Whether AWS appends `train` to an entry point that comes without arguments is not documented;
+    we append nothing.
+    """
+    if spec.arguments is not None:
+        arguments = list(spec.arguments)
+    else:
+        arguments = [] if spec.entrypoint else [spec.argument]
+    return [*(spec.entrypoint or image.command), *arguments]
+
+
+def _path(image: Image) -> str:
+    """Where programs are: beside the image's interpreter first, so that `python3` is that one."""
+    path = os.environ.get("PATH", os.defpath)
+    program = Path(image.command[0]) if image.command else Path()
+    return f"{program.parent}{os.pathsep}{path}" if program.is_absolute() else path
+
+
+def _hosts_file(spec: Spec) -> Path | None:
+    """Write the container's /etc/hosts when it has hosts of its own."""
+    if not spec.hosts:
+        return None
+    system = ""
+    with contextlib.suppress(OSError):
+        system = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+    file = spec.folder / "hosts"
+    file.write_text(hosts_file(spec.hosts, system), encoding="utf-8")
+    return file
 
 
 def remove_folder(folder: Path) -> None:
