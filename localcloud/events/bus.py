@@ -3,7 +3,8 @@
 PutEvents refuses sources that begin with `aws.`, so events go to the rules' targets by public
 APIs: list the enabled rules, ask TestEventPattern, send. As EventBridge does, at least once and
 with retries for 24 hours. An event is in SQLite before `publish` returns, and each delivery until
-it succeeded: a kill -9 loses none.
+it succeeded: a kill -9 loses none. Trouble on demand (`localcloud.trouble`) makes events come
+twice, late, out of order or never.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.clients import Clients
+from localcloud.events.history import History, Published
+from localcloud.events.targets import Targets, Undeliverable
+from localcloud.ports import Hitch, Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +41,9 @@ create table if not exists events (
 create table if not exists deliveries (
     number integer primary key, target text not null, body text not null,
     created real not null, due real not null, attempts integer not null);
+create table if not exists held (
+    number integer primary key, type text not null, body text not null, due real not null);
 """
-
-
-class Undeliverable(Exception):
-    """No retry can help: the target is of a kind, or asks for an input, that is not built here."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,14 @@ class EventBus:
         clients: Clients,
         account: str,
         region: str,
+        *,
         now: Callable[[], float] = time.time,
+        trouble: Trouble | None = None,
     ) -> None:
         self._account = account
         self._region = region
         self._now = now
+        self._trouble = trouble
         self._rules = clients("events")
         self._targets = Targets(clients)
         self._lock = threading.Lock()
@@ -75,6 +80,7 @@ class EventBus:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
         self._db.executescript(_TABLES)
+        self._history = History(self._db)
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
     def publish(self, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
@@ -90,9 +96,39 @@ class EventBus:
             "resources": resources,
             "detail": detail,
         }
-        with self._lock:
-            self._db.execute("insert into events values (null, ?, 0, 0)", [json.dumps(event)])
+        self._keep(event)
         self._wake.set()
+
+    def recent(self, limit: int = 100) -> list[Published]:
+        """The last events and what became of them, newest first (the last 500 are kept)."""
+        with self._lock:
+            return self._history.recent(limit)
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        """Write the event down, with the trouble that is due for it."""
+        kind, now, body = event["detail-type"], self._now(), json.dumps(event)
+        never = self._due("never", kind)
+        twice = None if never else self._due("twice", kind)
+        late = None if never else self._due("late", kind)
+        swapped = None if never else self._due("reorder", kind)
+        words = {"never": never, "twice": twice, "late": late, "out of order": swapped}
+        trouble = ", ".join(word for word, hitch in words.items() if hitch)
+        due = now + late.seconds if late else 0.0
+        with self._lock, self._db:
+            self._db.execute("begin")
+            self._history.published(event["id"], body, now, trouble)
+            if swapped:
+                self._db.execute(
+                    "insert into held values (null, ?, ?, ?)",
+                    [kind, body, max(due, now) + swapped.seconds],
+                )
+            elif not never:
+                self._db.execute("insert into events values (null, ?, ?, 0)", [body, due])
+            if twice:
+                self._db.execute("insert into events values (null, ?, ?, 0)", [body, due])
+
+    def _due(self, what: str, detail_type: str) -> Hitch | None:
+        return self._trouble.next(f"events-{what}", detail_type) if self._trouble else None
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -112,6 +148,7 @@ class EventBus:
         with self._lock:
             (number,) = self._db.execute(
                 "select (select count(*) from events) + (select count(*) from deliveries)"
+                " + (select count(*) from held)"
             ).fetchone()
         return int(number)
 
@@ -138,12 +175,14 @@ class EventBus:
         """Seconds until something is due; None while nothing waits."""
         with self._lock:
             (due,) = self._db.execute(
-                "select min(due) from (select due from events union all select due from deliveries)"
+                "select min(due) from (select due from events union all select due from deliveries"
+                " union all select due from held)"
             ).fetchone()
         return None if due is None else max(0.0, due - self._now())
 
     def _route(self) -> None:
         """Turn each new event into one delivery for each target of each rule that it matches."""
+        self._release("due <= ?", self._now())
         with self._lock:
             found = self._db.execute(
                 "select number, body, attempts from events where due <= ? order by number",
@@ -171,6 +210,19 @@ class EventBus:
                     [(json.dumps(target), body, now) for target in targets],
                 )
                 self._db.execute("delete from events where number = ?", [number])
+            # Those that were held until the next one of their type: now they come after it.
+            self._release("type = ?", json.loads(body)["detail-type"])
+
+    def _release(self, where: str, value: object) -> None:
+        """Move held events to the end of the queue."""
+        with self._lock, self._db:
+            self._db.execute("begin")
+            self._db.execute(
+                f"insert into events select null, body, 0, 0 from held where {where} "
+                "order by number",
+                [value],
+            )
+            self._db.execute(f"delete from held where {where}", [value])
 
     def _later(self, rows: list[tuple[int, str, int]], error: Exception) -> None:
         _log.warning("EventBridge's rules could not be read: %s", error)
@@ -222,7 +274,7 @@ class EventBus:
             self._targets.send(delivery.target, json.loads(delivery.body))
         except Undeliverable as error:
             self._targets.complain(str(error))
-            self._done(delivery)
+            self._done(delivery, f"refused: {error}")
         except (BotoCoreError, ClientError) as error:
             policy = delivery.target.get("RetryPolicy") or {}
             age = self._now() - delivery.created
@@ -232,7 +284,7 @@ class EventBus:
             ):  # fmt: skip
                 _log.error("event given up for %s: %s", arn, error)
                 self._targets.dead_letter(delivery.target, delivery.body)
-                self._done(delivery)
+                self._done(delivery, f"given up: {error}")
                 return
             if delivery.attempts == 0:
                 _log.warning("event for %s is tried again: %s", arn, error)
@@ -241,71 +293,18 @@ class EventBus:
                     "update deliveries set attempts = attempts + 1, due = ? where number = ?",
                     [self._now() + backoff(delivery.attempts), delivery.number],
                 )
+                self._note(delivery, f"failed: {error}")
         else:
-            self._done(delivery)
+            self._done(delivery, "delivered")
 
-    def _done(self, delivery: _Delivery) -> None:
+    def _note(self, delivery: _Delivery, outcome: str) -> None:
+        identity = json.loads(delivery.body)["id"]
+        self._history.outcome(identity, delivery.target["Arn"], self._now(), outcome)
+
+    def _done(self, delivery: _Delivery, outcome: str) -> None:
         with self._lock:
+            self._note(delivery, outcome)
             self._db.execute("delete from deliveries where number = ?", [delivery.number])
-
-
-class Targets:
-    """Sends events to rules' targets: SQS queues and Lambda functions."""
-
-    def __init__(self, clients: Clients) -> None:
-        self._sqs = clients("sqs")
-        self._lambda = clients("lambda")
-        self._complaints: set[str] = set()
-
-    def send(self, target: dict[str, Any], event: dict[str, Any]) -> None:
-        """Raises Undeliverable, or botocore's errors where a retry may help."""
-        body = input_of(target, event)
-        kind = target["Arn"].split(":")[2]
-        if kind == "sqs":
-            self._to_queue(target["Arn"], body, target.get("SqsParameters") or {})
-        elif kind == "lambda":
-            self._lambda.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=body)
-        else:
-            raise Undeliverable(f"rule targets of {kind} are not built here: {target['Arn']}")
-
-    def dead_letter(self, target: dict[str, Any], body: str) -> None:
-        """Send a given-up event to the target's dead-letter queue, if it has one."""
-        arn = (target.get("DeadLetterConfig") or {}).get("Arn")
-        if arn:
-            try:
-                self._to_queue(arn, body, {})
-            except (BotoCoreError, ClientError) as error:
-                _log.error("event lost, dead-letter queue %s: %s", arn, error)
-
-    def complain(self, message: str) -> None:
-        """Log a message the first time."""
-        if message not in self._complaints:
-            self._complaints.add(message)
-            _log.error("%s", message)
-
-    def _to_queue(self, arn: str, body: str, parameters: dict[str, Any]) -> None:
-        *_, account, name = arn.split(":")
-        url = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-        self._sqs.send_message(QueueUrl=url, MessageBody=body, **parameters)
-
-
-def input_of(target: dict[str, Any], event: dict[str, Any]) -> str:
-    """What the target gets as JSON text: its Input, the part at its InputPath, or the whole event.
-
-    Raises Undeliverable for an InputTransformer and for paths with more than members in them.
-    """
-    if target.get("InputTransformer"):
-        raise Undeliverable(f"InputTransformer is not built here: {target['Arn']}")
-    if target.get("Input"):
-        return str(target["Input"])
-    found: Any = event
-    path = target.get("InputPath") or "$"
-    first, *members = path.split(".")
-    if first != "$" or "[" in path:
-        raise Undeliverable(f"InputPath {path} is not built here: {target['Arn']}")
-    for member in members:
-        found = found.get(member) if isinstance(found, dict) else None
-    return json.dumps(found)
 
 
 def backoff(attempts: int) -> float:

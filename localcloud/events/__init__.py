@@ -1,0 +1,7 @@
+"""EventBridge's default bus for our SageMaker: `EventBus`, and what it remembers of its events."""
+
+from localcloud.events.bus import EventBus, backoff
+from localcloud.events.history import Delivered, Published
+from localcloud.events.targets import Undeliverable, input_of
+
+__all__ = ["Delivered", "EventBus", "Published", "Undeliverable", "backoff", "input_of"]
