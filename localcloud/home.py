@@ -5,6 +5,7 @@
     ├── localcloud.json     pid, start time, ports of the cloud that runs; written when it is ready
     ├── localcloud.lock     held while a cloud runs on this home (flock); names its pid and ports
     ├── events.db           events on their way to the rules' targets (SQLite)
+    ├── images.toml         the user's own images, beside those of localcloud/images.toml; optional
     ├── logs/               localcloud.log, ministack.log
     ├── ministack/          state/, s3/ (object bytes), tmp/
     └── sagemaker/          state.db, jobs/, models/
@@ -111,6 +112,10 @@ class Home:
     @property
     def events_db(self) -> Path:
         return self.root / "events.db"
+
+    @property
+    def images_file(self) -> Path:
+        return self.root / "images.toml"
 
     @property
     def logs(self) -> Path:

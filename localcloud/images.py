@@ -48,8 +48,8 @@ class Images:
             if fnmatchcase(uri, image.pattern):
                 return image
         raise UnknownImage(
-            f"The image {uri} matches no pattern of localcloud/images.toml; "
-            "add one that says which command runs it."
+            f"The image {uri} matches no pattern of localcloud/images.toml; add one to images.toml "
+            "in the local cloud's folder that says which command runs it."
         )
 
 
@@ -65,7 +65,13 @@ def _read(file: Path, places: Mapping[str, str]) -> list[Image]:
             )
             for entry in entries
         ]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (
+        UnicodeDecodeError,
+        tomllib.TOMLDecodeError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise ValueError(f"{file}: {error!r}") from error
 
 

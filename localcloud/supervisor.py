@@ -59,6 +59,7 @@ def run(
 
     Raises HomeInUse, PortInUse, MiniStackMissing, MiniStackFailed, CloudFailed.
     """
+    images = images_of(home, environment)
     running = Running(os.getpid(), ports.gateway, region, time.time())
     lock = Lock(home, running)
     failures: list[str] = []
@@ -100,7 +101,7 @@ def run(
                 logs=logs,
                 metrics=metrics,
                 trouble=Rules(),
-                images=Images.load(venvs=venvs_folder(environment), repo=_REPOSITORY),
+                images=images,
                 home=home.root,
                 region=region,
                 account=ACCOUNT,
@@ -125,6 +126,18 @@ def run(
     if failures:
         raise CloudFailed(failures[0])
     _log.info("stopped")
+
+
+def images_of(home: Home, environment: Mapping[str, str]) -> Images:
+    """The project's images, and before them those of the home's own images.toml.
+
+    Raises CloudFailed when that file cannot be understood.
+    """
+    own = [home.images_file] if home.images_file.exists() else []
+    try:
+        return Images.load(venvs=venvs_folder(environment), repo=_REPOSITORY, extra=own)
+    except (OSError, ValueError) as error:
+        raise CloudFailed(str(error)) from error
 
 
 def _bind(port: int, use: str, ports: Ports, patience: float) -> socket.socket:
