@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long SageMaker waits, in seconds; the defaults are AWS's."""
+    """How long SageMaker waits, in seconds; the defaults are AWS's.
+
+    serverless_idle: without requests, until a serverless container ends; AWS does not say how long
+    that is, five minutes are ours (PIGEONHOLE_SERVERLESS_IDLE_SECONDS)
+    """
 
     stop_job: float = 120.0
     stop_server: float = 30.0
@@ -33,6 +37,8 @@ class Timeouts:
     serverless_start: float = 180.0
     instance_start: float = 480.0
     invocation: float = 60.0
+    longest_asynchronous: float = 3600.0
+    serverless_idle: float = 300.0
 
 
 @dataclass(frozen=True)

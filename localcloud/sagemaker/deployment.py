@@ -6,7 +6,8 @@ too, when its config, its model or the artifact in S3 has been removed meanwhile
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ class Container:
 
 @dataclass(frozen=True)
 class Variant:
-    """A production variant; `config` is as in the endpoint config."""
+    """A production variant; `config` is as in the endpoint config, but for weight and capacity,
+    which are as they are now.
+    """
 
     name: str
     container: Container
@@ -39,6 +42,30 @@ class Variant:
         return "ServerlessConfig" in self.config
 
     @property
+    def weight(self) -> float:
+        """InitialVariantWeight, or what it was changed to."""
+        return float(self.config.get("InitialVariantWeight", 1.0))
+
+    @property
+    def instances(self) -> int:
+        """InitialInstanceCount, or what it was changed to; 0 of a serverless variant."""
+        return 0 if self.serverless else int(self.config.get("InitialInstanceCount", 1))
+
+    def scaled(self, wanted: Mapping[str, Any]) -> Variant:
+        """With the DesiredWeight, DesiredInstanceCount and ServerlessUpdateConfig of `wanted` (a
+        DesiredWeightAndCapacity), where they are given.
+        """
+        config = dict(self.config)
+        if "DesiredWeight" in wanted:
+            config["InitialVariantWeight"] = wanted["DesiredWeight"]
+        if "DesiredInstanceCount" in wanted:
+            config["InitialInstanceCount"] = wanted["DesiredInstanceCount"]
+        if "ServerlessUpdateConfig" in wanted:
+            size = {**config["ServerlessConfig"], **wanted["ServerlessUpdateConfig"]}
+            config["ServerlessConfig"] = size
+        return replace(self, config=config)
+
+    @property
     def summary(self) -> dict[str, Any]:
         """ProductionVariantSummary, as DescribeEndpoint shows it."""
         image = self.container.image
@@ -47,7 +74,7 @@ class Variant:
             "ResolvedImage": image,
             "ResolutionTime": self.resolved,
         }
-        weight = self.config.get("InitialVariantWeight", 1.0)
+        weight = self.weight
         shown: dict[str, Any] = {
             "VariantName": self.name,
             "DeployedImages": [deployed],
@@ -62,16 +89,39 @@ class Variant:
                 "CurrentServerlessConfig": size,
                 "DesiredServerlessConfig": size,
             }
-        count = self.config.get("InitialInstanceCount", 1)
-        return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        count = self.instances
+        shown = {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        if "RoutingConfig" in self.config:
+            shown["RoutingConfig"] = self.config["RoutingConfig"]
+        return shown
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """An endpoint config as deployed."""
+    """An endpoint config as deployed; `asynchronous` is its AsyncInferenceConfig."""
 
     config_name: str
     variants: tuple[Variant, ...]
+    asynchronous: dict[str, Any] | None = None
+
+    def scaled(self, wanted: Sequence[Mapping[str, Any]]) -> Deployment:
+        """With other weights and capacities (DesiredWeightsAndCapacities)."""
+        by_name = {item["VariantName"]: item for item in wanted}
+        return replace(
+            self, variants=tuple(v.scaled(by_name.get(v.name, {})) for v in self.variants)
+        )
+
+    def retaining(self, present: Deployment, properties: Sequence[str]) -> Deployment:
+        """With these properties (VariantPropertyType) of the present variants of the same names."""
+        kept = []
+        for variant in present.variants:
+            item: dict[str, Any] = {"VariantName": variant.name}
+            if "DesiredWeight" in properties:
+                item["DesiredWeight"] = variant.weight
+            if "DesiredInstanceCount" in properties and not variant.serverless:
+                item["DesiredInstanceCount"] = variant.instances
+            kept.append(item)
+        return self.scaled(kept)
 
     @property
     def artifacts(self) -> set[Path]:
@@ -95,7 +145,7 @@ class Deployment:
             )
             for item in state["variants"]
         )
-        return cls(state["config_name"], variants)
+        return cls(state["config_name"], variants, state.get("asynchronous"))
 
 
 def resolve(cloud: Cloud, config_name: str) -> Deployment:
@@ -112,7 +162,7 @@ def resolve(cloud: Cloud, config_name: str) -> Deployment:
         )
         for item in config.request["ProductionVariants"]
     )
-    return Deployment(config_name, variants)
+    return Deployment(config_name, variants, config.request.get("AsyncInferenceConfig"))
 
 
 def resolve_model(cloud: Cloud, name: str) -> Container:

@@ -13,6 +13,7 @@ SageMakerError
 │   └── UnknownPath                  … as the runtime API says it, which knows operations by paths
 ├── NotImplementedException          AWS has it, the local cloud does not
 ├── ThrottlingException
+│   └── ConcurrencyExceeded          … of a serverless endpoint: without a message, as on AWS
 ├── InternalFailure                  a fault of the local cloud
 └── RuntimeFailure                   of the runtime API (REST)
     ├── ValidationError
@@ -98,6 +99,19 @@ class NotImplementedException(SageMakerError):
 
 class ThrottlingException(SageMakerError):
     pass
+
+
+class ConcurrencyExceeded(ThrottlingException):
+    def __init__(self) -> None:
+        super().__init__("Rate exceeded")
+
+    @property
+    def code(self) -> str:
+        return "ThrottlingException"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"Message": None}
 
 
 class InternalFailure(SageMakerError):

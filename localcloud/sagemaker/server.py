@@ -5,12 +5,16 @@ jobs.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import IO
 
 import urllib3
 
@@ -19,6 +23,8 @@ from localcloud.sagemaker.clock import Clock
 from localcloud.sagemaker.containers import Containers, Spec
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two pings
+_NO_START = 0.005  # seconds: a shorter wait was for no container
+_CHUNK = 1024 * 1024  # bytes read at once from an answer that goes to a file
 
 
 class NotHealthy(Exception):
@@ -35,17 +41,25 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the container answered; header names are lower-case."""
+    """What the container answered; header names are lower-case.
+
+    seconds: from sending the request until the whole answer was there
+    setup: seconds of a container's start that the request waited for; 0 when one ran
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    seconds: float = 0.0
+    setup: float = 0.0
 
 
 class ModelServer:
     """One container at a time, started when first needed and again when it has died.
 
-    `spec` says what to run; `on_exit` is told when a container ends.
+    spec: what to run
+    on_exit: told when a container ends
+    before_start: called before each start of a container, within its `start_timeout`
     """
 
     def __init__(
@@ -59,6 +73,7 @@ class ModelServer:
         grace: float,
         cancelled: threading.Event | None = None,
         on_exit: Callable[[], None] = lambda: None,
+        before_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._containers = containers
         self._clock = clock
@@ -68,6 +83,7 @@ class ModelServer:
         self._grace = grace
         self._cancelled = cancelled or threading.Event()
         self._on_exit = on_exit
+        self._before_start = before_start
         self._starting = threading.Lock()
         self._idle = threading.Condition()
         self._in_flight = 0
@@ -84,6 +100,8 @@ class ModelServer:
         """Start the container unless it runs; returns connections to it. Raises NotHealthy,
         UnknownImage.
         """
+        if self._pool is not None and self.running and not self._cancelled.is_set():
+            return self._pool
         with self._starting:
             if self._cancelled.is_set():
                 raise NotHealthy("the container was stopped")
@@ -92,6 +110,8 @@ class ModelServer:
             return self._pool
 
     def _launch(self) -> urllib3.HTTPConnectionPool:
+        deadline = self._clock.now() + self._start_timeout
+        self._before_start()
         port = free_port()
         folder = self._spec.folder / str(next(self._generation))
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,7 +131,6 @@ class ModelServer:
             replace(self._spec, folder=folder, environment=environment), on_exit=exited
         )
         pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
-        deadline = self._clock.now() + self._start_timeout
         pause = _FIRST_PAUSE
         while not self._answers_ping(pool):
             if ended.is_set():
@@ -135,22 +154,28 @@ class ModelServer:
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float,
+        sink: IO[bytes] | None = None,
     ) -> Answer:
         """One request; a container that has died is started again first, and once when it dies
         meanwhile.
 
+        body: an open file is sent from its beginning, and told with its length
+        timeout: seconds for each wait on the container, not for the whole answer
+        sink: where the body of an answer below 400 goes, so that it need not fit into memory
+
         Raises NoAnswer, NotHealthy.
         """
+        request = _Request(method, path, body, dict(headers or {}), timeout, sink)
         with self._counted():
             for last in (False, True):
+                begun = time.perf_counter()
                 pool = self.ensure()
+                started = time.perf_counter()
                 try:
-                    answer = pool.request(
-                        method, path, body=body, headers=dict(headers or {}), timeout=timeout
-                    )
+                    status, found, content = request.exchange(pool)
                 except urllib3.exceptions.ReadTimeoutError as error:
                     raise NoAnswer(str(error), timed_out=True) from error
                 except urllib3.exceptions.HTTPError as error:
@@ -158,8 +183,10 @@ class ModelServer:
                         raise NoAnswer(str(error), timed_out=False) from error
                     self._settle()
                 else:
-                    found = {name.lower(): value for name, value in answer.headers.items()}
-                    return Answer(answer.status, found, answer.data)
+                    seconds = time.perf_counter() - started
+                    waited = started - begun
+                    setup = waited if waited > _NO_START else 0.0
+                    return Answer(status, found, content, seconds, setup)
         raise AssertionError("unreachable")
 
     def _settle(self) -> None:
@@ -192,6 +219,46 @@ class ModelServer:
         if process is not None:
             process.stop(self._grace if grace is None else grace)
         shutil.rmtree(self._spec.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What goes to the container; see `ModelServer.send`."""
+
+    method: str
+    path: str
+    body: bytes | IO[bytes] | None
+    headers: dict[str, str]
+    timeout: float
+    sink: IO[bytes] | None
+
+    def exchange(self, pool: urllib3.HTTPConnectionPool) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the answer."""
+        body, headers = self.body, dict(self.headers)
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Length"] = str(body.seek(0, io.SEEK_END))
+            body.seek(0)
+        response = pool.request(
+            self.method,
+            self.path,
+            body=body,
+            headers=headers,
+            timeout=self.timeout,
+            preload_content=self.sink is None,
+        )
+        found = {name.lower(): value for name, value in response.headers.items()}
+        if self.sink is None:
+            return response.status, found, response.data
+        try:
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                return response.status, found, response.read()
+            self.sink.seek(0)
+            self.sink.truncate()
+            for chunk in response.stream(_CHUNK):
+                self.sink.write(chunk)
+            return response.status, found, b""
+        finally:
+            response.release_conn()
 
 
 def free_port() -> int:

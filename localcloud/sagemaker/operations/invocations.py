@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,13 +11,16 @@ from http import HTTPStatus
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import Variant
 from localcloud.sagemaker.errors import (
+    ConcurrencyExceeded,
     ModelError,
     ModelNotReadyException,
     ServiceUnavailable,
     ValidationError,
 )
-from localcloud.sagemaker.hosting import log_group
+from localcloud.sagemaker.hosting import Fleet, Lease, Measures, Throttled, log_group
 from localcloud.sagemaker.server import Answer, NoAnswer, NotHealthy
+
+_log = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _SERVERLESS_LIMIT = 4 * _MEGABYTE
@@ -59,31 +64,66 @@ def invoke(cloud: Cloud, name: str, headers: Mapping[str, str], body: bytes) -> 
             raise ValidationError(f"The header {header} is not supported by the local cloud.")
     if len(headers.get(_CUSTOM_ATTRIBUTES, "")) > _LONGEST_CUSTOM_ATTRIBUTES:
         raise ValidationError("CustomAttributes must have at most 1024 characters.")
-    variant, server = host.choose(headers.get(_TARGET_VARIANT))
-    limit = _SERVERLESS_LIMIT if variant.serverless else _INSTANCE_LIMIT
-    if len(body) > limit:
-        raise ValidationError(f"Request body is larger than the limit of {limit} bytes.")
-    sent = {header: headers[header] for header in _PASSED_ON if header in headers}
+    begun = time.perf_counter()
     try:
-        answer = server.send(
-            "POST",
-            "/invocations",
-            body=body,
-            headers=sent,
-            timeout=cloud.settings.timeouts.invocation,
-        )
-    except NotHealthy as error:
-        problem = f"Endpoint {name}: the container is not ready: {error}"
-        if variant.serverless:
-            raise ModelNotReadyException(problem) from error
-        raise ServiceUnavailable(problem) from error
-    except NoAnswer as error:
-        raise _no_answer(cloud, name, timed_out=error.timed_out) from error
+        variant, fleet, lease = host.lease(headers.get(_TARGET_VARIANT))
+    except Throttled as error:
+        _log.info("endpoint %s: throttled, %s", name, error)
+        raise ConcurrencyExceeded from error
+    call = _Call(cloud, name, variant, fleet, lease)
+    with fleet.returned(lease):
+        limit = _SERVERLESS_LIMIT if variant.serverless else _INSTANCE_LIMIT
+        if len(body) > limit:
+            raise ValidationError(f"Request body is larger than the limit of {limit} bytes.")
+        sent = {header: headers[header] for header in _PASSED_ON if header in headers}
+        answer = call.answer(sent, body)
+        call.measure(answer, time.perf_counter() - begun)
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise _bad_answer(cloud, name, answer)
     if variant.serverless and len(answer.body) > _SERVERLESS_LIMIT:
         raise _failure(cloud, name, 500, f"The response is larger than {_SERVERLESS_LIMIT} bytes.")
     return Invocation(answer.body, _response_headers(variant, answer))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request on its way to a container."""
+
+    cloud: Cloud
+    endpoint: str
+    variant: Variant
+    fleet: Fleet
+    lease: Lease
+
+    def answer(self, headers: dict[str, str], body: bytes) -> Answer:
+        begun = time.perf_counter()
+        try:
+            return self.lease.server.send(
+                "POST",
+                "/invocations",
+                body=body,
+                headers=headers,
+                timeout=self.cloud.settings.timeouts.invocation,
+            )
+        except NotHealthy as error:
+            problem = f"Endpoint {self.endpoint}: the container is not ready: {error}"
+            if self.variant.serverless:
+                raise ModelNotReadyException(problem) from error
+            raise ServiceUnavailable(problem) from error
+        except NoAnswer as error:
+            self._tell(status=None, model=None, setup=0.0, total=time.perf_counter() - begun)
+            raise _no_answer(self.cloud, self.endpoint, timed_out=error.timed_out) from error
+
+    def measure(self, answer: Answer, total: float) -> None:
+        if answer.setup:
+            self.fleet.last_setup = answer.setup
+        self._tell(status=answer.status, model=answer.seconds, setup=answer.setup, total=total)
+
+    def _tell(self, *, status: int | None, model: float | None, setup: float, total: float) -> None:
+        measures = Measures(self.cloud.metrics, self.endpoint, self.variant.name)
+        measures.invocation(
+            self.variant, self.lease, status=status, model=model, setup=setup, total=total
+        )
 
 
 def _response_headers(variant: Variant, answer: Answer) -> dict[str, str]:

@@ -1,126 +1,37 @@
-"""Endpoints: who owns which containers, and the walk through the states.
+"""The walk of endpoints through their states.
 
 Creating → InService | Failed
 InService → Updating → InService      (on failure too: the old config stays, with a FailureReason)
+InService → Updating → RollingBack → InService      (when another weight or capacity fails)
 InService | Failed → Deleting → gone
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from localcloud.images import UnknownImage
 from localcloud.ports import AccessDenied
 from localcloud.sagemaker.cloud import Cloud
-from localcloud.sagemaker.containers import Spec
-from localcloud.sagemaker.deployment import Deployment, Variant, resolve
-from localcloud.sagemaker.errors import ValidationError
+from localcloud.sagemaker.deployment import Deployment, resolve
+from localcloud.sagemaker.hosting.fleet import FleetView
+from localcloud.sagemaker.hosting.host import EndpointHost, no_ping
 from localcloud.sagemaker.jobs import INTERNAL_ERROR
 from localcloud.sagemaker.s3data import DataError
-from localcloud.sagemaker.server import ModelServer, NotHealthy
+from localcloud.sagemaker.server import NotHealthy
 from localcloud.sagemaker.state_changes import publish_endpoint
-from localcloud.sagemaker.store import Kind
+from localcloud.sagemaker.store import Kind, Resource
 
 _log = logging.getLogger(__name__)
 
-
-class EndpointHost:
-    """The containers of one endpoint, and the one place that starts, swaps and ends them.
-
-    Growing with the load, scaling to zero and weights between variants belong here.
-    """
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, cloud: Cloud, name: str) -> None:
-        self._cloud = cloud
-        self._name = name
-        self._lock = threading.Lock()
-        self._deployment: Deployment | None = None
-        self._servers: dict[str, ModelServer] = {}
-        self.cancelled = threading.Event()
-
-    def adopt(self, deployment: Deployment) -> None:
-        """Serve this deployment; its containers start with the first invocation."""
-        with self._lock:
-            self._deployment = deployment
-            self._servers = {v.name: self._server(v) for v in deployment.variants}
-
-    def deploy(self, deployment: Deployment) -> Callable[[], None]:
-        """Start a deployment beside the present one and, once it is healthy, let it take over.
-
-        Returns what ends the previous containers, after the requests they are working on.
-        Raises NotHealthy, UnknownImage; the present one then goes on as before.
-        """
-        fresh = {variant.name: self._server(variant) for variant in deployment.variants}
-        try:
-            for variant, server in fresh.items():
-                with _names(variant):
-                    server.ensure()
-        except BaseException:
-            for server in fresh.values():
-                server.stop()
-            raise
-        with self._lock:
-            previous, self._servers, self._deployment = self._servers, fresh, deployment
-
-        def retire() -> None:
-            for server in previous.values():
-                server.drain(self._cloud.settings.timeouts.invocation)
-                server.stop()
-
-        return retire
-
-    def choose(self, target: str | None) -> tuple[Variant, ModelServer]:
-        """The variant for an invocation. Raises ValidationError when there is no such target."""
-        with self._lock:
-            deployment, servers = self._deployment, self._servers
-        for variant in deployment.variants if deployment else ():
-            if target in (None, variant.name):
-                return variant, servers[variant.name]
-        raise ValidationError(f"Variant {target} not found for Endpoint {self._name}")
-
-    def stop(self, grace: float | None = None) -> None:
-        """End all containers."""
-        self.cancelled.set()
-        with self._lock:
-            servers, self._servers, self._deployment = self._servers, {}, None
-        for server in servers.values():
-            server.stop(grace)
-
-    def _server(self, variant: Variant) -> ModelServer:
-        cloud, name = self._cloud, self._name
-        timeouts = cloud.settings.timeouts
-        start = timeouts.serverless_start if variant.serverless else timeouts.instance_start
-        start = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", start)
-        artifact = variant.container.artifact
-        folder = cloud.settings.home / "sagemaker" / "endpoints" / f"{name}-{next(self._numbers)}"
-        spec = Spec(
-            image=variant.container.image,
-            argument="serve",
-            folder=folder,
-            role_arn=variant.container.role_arn,
-            session_name=f"SageMaker-{name}"[:64],
-            log_group=log_group(name),
-            log_stream=f"{variant.name}/{secrets.token_hex(16)}",
-            environment=variant.container.environment,
-            model=Path(artifact) if artifact else None,
-        )
-        return ModelServer(
-            cloud.containers,
-            cloud.clock,
-            spec,
-            start_timeout=start,
-            ping_timeout=timeouts.ping,
-            grace=timeouts.stop_server,
-            cancelled=self.cancelled,
-        )
+_SERVING = ("InService", "Updating", "RollingBack")
+_EXPECTED = (DataError, UnknownImage, AccessDenied, NotHealthy)
+_TEND_EVERY = 1.0  # seconds
 
 
 class Hosting:
@@ -136,15 +47,19 @@ class Hosting:
         """After a restart: serve what was in service, and go on with what was under way."""
         for endpoint in self._cloud.store.all(Kind.ENDPOINT):
             kept = endpoint.state.get("_deployed")
-            host = self._host(endpoint.name)
             if kept:
-                host.adopt(Deployment.from_state(kept))
+                self._host(endpoint.name).adopt(Deployment.from_state(kept))
             if endpoint.status == "Creating":
                 self.create(endpoint.name)
+            elif endpoint.status == "Updating" and "_wanted" in endpoint.state:
+                self.rescale(endpoint.name)
             elif endpoint.status == "Updating":
                 self.update(endpoint.name)
+            elif endpoint.status == "RollingBack":
+                self._moved(endpoint.name, "RollingBack", "InService")
             elif endpoint.status == "Deleting":
                 self.delete(endpoint.name)
+        self._background("tend", self._tend)
 
     def artifacts(self) -> set[Path]:
         """The folders that endpoints serve from."""
@@ -160,6 +75,10 @@ class Hosting:
         """Bring an Updating endpoint to its new config, or silently back."""
         self._background(f"update-{name}", lambda: self._deploy(name, "Updating", "InService"))
 
+    def rescale(self, name: str) -> None:
+        """Bring an Updating endpoint to its new weights and capacities, or back."""
+        self._background(f"rescale-{name}", lambda: self._rescale(name))
+
     def delete(self, name: str) -> None:
         """Take a Deleting endpoint down."""
         self._background(f"delete-{name}", lambda: self._delete(name))
@@ -167,9 +86,15 @@ class Hosting:
     def host(self, name: str) -> EndpointHost | None:
         """The host of an endpoint that serves, or None."""
         endpoint = self._cloud.store.get(Kind.ENDPOINT, name)
-        if endpoint is None or endpoint.status not in ("InService", "Updating"):
+        if endpoint is None or endpoint.status not in _SERVING:
             return None
         return self._host(name)
+
+    def views(self, name: str) -> dict[str, FleetView]:
+        """How the containers of an endpoint stand, by variant."""
+        with self._lock:
+            host = self._hosts.get(name)
+        return host.views() if host is not None else {}
 
     def close(self) -> None:
         """The cloud closes: end the containers; the endpoints stay what they are."""
@@ -180,6 +105,19 @@ class Hosting:
         for thread in threads:
             thread.join(15.0)
 
+    def _tend(self) -> None:
+        cloud = self._cloud
+        while not cloud.closing.is_set():
+            with self._lock:
+                hosts = list(self._hosts.values())
+            for host in hosts:
+                try:
+                    host.tend(cloud.clock.now())
+                except Exception:
+                    _log.exception("an endpoint's containers")
+            idle = cloud.settings.timeouts.serverless_idle
+            cloud.clock.wait(cloud.closing, min(_TEND_EVERY, max(0.02, idle / 4)))
+
     def _deploy(self, name: str, during: str, otherwise: str) -> None:
         cloud, host = self._cloud, self._host(name)
         endpoint = cloud.store.get(Kind.ENDPOINT, name)
@@ -189,8 +127,13 @@ class Hosting:
         retire: Callable[[], None] = lambda: None  # noqa: E731
         try:
             deployment = resolve(cloud, config)
+            if host.deployment is not None:
+                retained = endpoint.state.get("_retained", [])
+                deployment = deployment.retaining(host.deployment, retained)
+            if during == "Updating":
+                self._trouble(name, deployment)
             retire = host.deploy(deployment)
-        except (DataError, UnknownImage, AccessDenied, NotHealthy) as error:
+        except _EXPECTED as error:
             _log.info("endpoint %s: %s", name, error)
             self._not_deployed(name, during, otherwise, str(error))
         except Exception:
@@ -203,12 +146,22 @@ class Hosting:
                 "InService",
                 EndpointConfigName=config,
                 ProductionVariants=[variant.summary for variant in deployment.variants],
+                AsyncInferenceConfig=deployment.asynchronous,
                 FailureReason=None,
                 PendingDeploymentSummary=None,
                 _pending=None,
+                _retained=None,
                 _deployed=deployment.to_state(),
             )
         retire()
+
+    def _trouble(self, name: str, deployment: Deployment) -> None:
+        """Trouble `rollback`: the update fails as if the new containers were not healthy; its
+        message is the FailureReason.
+        """
+        hitch = self._cloud.trouble.next("rollback", name)
+        if hitch is not None:
+            raise NotHealthy(hitch.message or no_ping(deployment.variants[0].name))
 
     def _not_deployed(self, name: str, during: str, status: str, reason: str) -> None:
         self._moved(
@@ -218,7 +171,39 @@ class Hosting:
             FailureReason=reason[:1024],
             PendingDeploymentSummary=None,
             _pending=None,
+            _retained=None,
         )
+
+    def _rescale(self, name: str) -> None:
+        cloud, host = self._cloud, self._host(name)
+        endpoint = cloud.store.get(Kind.ENDPOINT, name)
+        if endpoint is None:
+            return
+        try:
+            deployment = host.rescale(endpoint.state["_wanted"])
+        except Exception as error:
+            reason = str(error)
+            if not isinstance(error, _EXPECTED):
+                _log.exception("endpoint %s", name)
+                reason = INTERNAL_ERROR
+            present = Deployment.from_state(endpoint.state["_deployed"])
+            self._moved(name, "Updating", "RollingBack", _wanted=None)
+            self._moved(
+                name,
+                "RollingBack",
+                "InService",
+                FailureReason=reason[:1024],
+                ProductionVariants=[variant.summary for variant in present.variants],
+            )
+        else:
+            self._moved(
+                name,
+                "Updating",
+                "InService",
+                ProductionVariants=[variant.summary for variant in deployment.variants],
+                _wanted=None,
+                _deployed=deployment.to_state(),
+            )
 
     def _delete(self, name: str) -> None:
         self._host(name).stop()
@@ -226,12 +211,13 @@ class Hosting:
             self._hosts.pop(name, None)
         self._cloud.store.delete(Kind.ENDPOINT, name)
 
-    def _moved(self, name: str, during: str, status: str, **state: object) -> None:
+    def _moved(self, name: str, during: str, status: str, **state: Any) -> Resource | None:
         if self._cloud.closing.is_set():
-            return
+            return None
         moved = self._cloud.advance(Kind.ENDPOINT, name, status, only_from=(during,), **state)
         if moved is not None:
             publish_endpoint(self._cloud, moved)
+        return moved
 
     def _host(self, name: str) -> EndpointHost:
         with self._lock:
@@ -251,20 +237,3 @@ class Hosting:
         with self._lock:
             self._threads.add(thread)
         thread.start()
-
-
-def log_group(endpoint: str) -> str:
-    """Where the containers of an endpoint log to."""
-    return f"/aws/sagemaker/Endpoints/{endpoint}"
-
-
-@contextlib.contextmanager
-def _names(variant: str) -> Iterator[None]:
-    """Say a failed health check as SageMaker does."""
-    try:
-        yield
-    except NotHealthy as error:
-        raise NotHealthy(
-            f"The primary container for production variant {variant} did not pass the ping health "
-            "check. Please check CloudWatch logs for this endpoint."
-        ) from error
