@@ -6,7 +6,7 @@ their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -100,14 +100,20 @@ class Hitch:
     kind: str
     seconds: float = 0.0
     message: str = ""
+    when: str = ""
+    number: int = 0
 
 
 class Trouble(Protocol):
     """The trouble that somebody asked for (`localcloud.trouble`)."""
 
-    def next(self, kind: str, subject: str) -> Hitch | None:
+    def next(
+        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+    ) -> Hitch | None:
         """The trouble of this kind that is due for `subject` (an operation, a job, an endpoint …),
-        counted as used; None as a rule.
+        or for it under one of its other names, counted as used; None as a rule.
+
+        caller: gives the ARN of who calls, for trouble that is for some callers only
         """
 
 

@@ -1,5 +1,9 @@
-"""Trouble on demand: what AWS does on its bad days, when somebody asks for it."""
+"""Trouble on demand: what AWS does on its bad days, when somebody asks for it.
 
-from localcloud.trouble.rules import Rule, Rules
+Nothing but the standard library: MiniStack's interpreter uses it as well.
+"""
 
-__all__ = ["Rule", "Rules"]
+from localcloud.trouble.kinds import KINDS, BadRule, KindOfTrouble, Rule
+from localcloud.trouble.rules import Rules
+
+__all__ = ["KINDS", "BadRule", "KindOfTrouble", "Rule", "Rules"]
