@@ -27,7 +27,7 @@ class Kind:
     default_order: str
     default_by: str = "CreationTime"
 
-    def list(self, account: Account, **request: Any) -> dict[str, Any]:
+    def page(self, account: Account, **request: Any) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(account.api, xform_name(self.operation))(**request)
         return answer
 
@@ -36,7 +36,7 @@ class Kind:
         request = {"MaxResults": 100, **request}
         found: list[str] = []
         while True:
-            answer = self.list(account, **request)
+            answer = self.page(account, **request)
             found += [item[self.name] for item in answer[self.key]]
             if "NextToken" not in answer:
                 return found
@@ -116,7 +116,7 @@ def test_pages_hold_each_resource_once_in_order(
 def test_a_page_holds_ten_unless_told(
     sagemaker: Account, made: dict[str, list[str]], kind: Kind
 ) -> None:
-    answer = kind.list(sagemaker, NameContains="every-")
+    answer = kind.page(sagemaker, NameContains="every-")
     assert len(answer[kind.key]) == 10
     assert answer["NextToken"]
 
@@ -142,7 +142,7 @@ def test_filters(sagemaker: Account, made: dict[str, list[str]], kind: Kind) -> 
     assert kind.names(sagemaker, NameContains="every-1") == [
         name for name in kind.names(sagemaker) if name.startswith("every-1")
     ]
-    items = kind.list(sagemaker, NameContains="every-", MaxResults=100)[kind.key]
+    items = kind.page(sagemaker, NameContains="every-", MaxResults=100)[kind.key]
     times = sorted(item["CreationTime"] for item in items)
     after = kind.names(sagemaker, NameContains="every-", CreationTimeAfter=times[5])
     before = kind.names(sagemaker, NameContains="every-", CreationTimeBefore=times[5])
@@ -155,7 +155,7 @@ def test_filters(sagemaker: Account, made: dict[str, list[str]], kind: Kind) -> 
 def test_times_have_a_zone_and_milliseconds(
     sagemaker: Account, made: dict[str, list[str]], kind: Kind
 ) -> None:
-    items = kind.list(sagemaker, NameContains="every-")[kind.key]
+    items = kind.page(sagemaker, NameContains="every-")[kind.key]
     for item in items:
         assert item["CreationTime"].tzinfo is not None
         assert item["CreationTime"] <= datetime.now(UTC) + timedelta(seconds=5)
@@ -165,7 +165,7 @@ def test_times_have_a_zone_and_milliseconds(
 @pytest.mark.parametrize("size", [0, 101])
 def test_size_of_a_page_has_limits(sagemaker: Account, kind: Kind, size: int) -> None:
     with pytest.raises(Exception, match=r"(?i)max_?results") as caught:
-        kind.list(sagemaker, MaxResults=size)
+        kind.page(sagemaker, MaxResults=size)
     if isinstance(caught.value, ClientError):  # else botocore itself refused
         assert caught.value.response["Error"]["Code"] == "ValidationException"
 
@@ -182,5 +182,5 @@ def test_size_of_a_page_has_limits(sagemaker: Account, kind: Kind, size: int) ->
 )
 def test_what_no_list_takes(sagemaker: Account, kind: Kind, request_: dict[str, str]) -> None:
     with pytest.raises(ClientError) as caught:
-        kind.list(sagemaker, **request_)
+        kind.page(sagemaker, **request_)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
