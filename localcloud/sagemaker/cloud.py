@@ -29,6 +29,8 @@ class Timeouts:
 
     serverless_idle: without requests, until a serverless container ends; AWS does not say how long
     that is, five minutes are ours (PIGEONHOLE_SERVERLESS_IDLE_SECONDS)
+    sync: between two looks at a job's checkpoints; AWS does not say how often it looks
+    instance_metrics: between two measurements of a job's hosts
     """
 
     stop_job: float = 120.0
@@ -37,6 +39,8 @@ class Timeouts:
     serverless_start: float = 180.0
     instance_start: float = 480.0
     invocation: float = 60.0
+    sync: float = 1.0
+    instance_metrics: float = 60.0
     longest_asynchronous: float = 3600.0
     serverless_idle: float = 300.0
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -54,13 +55,26 @@ def list_input(s3: Any, data_type: str, uri: str) -> list[S3Object]:
         return _from_prefix(s3, uri)
 
 
-def _from_prefix(s3: Any, uri: str) -> list[S3Object]:
+def list_folder(s3: Any, uri: str) -> list[S3Object]:
+    """The objects under a prefix, in order of their keys, none perhaps.
+
+    Raises DataError when they cannot be listed.
+    """
+    with _data_errors(uri):
+        return _under(s3, uri)
+
+
+def _under(s3: Any, uri: str) -> list[S3Object]:
     bucket, prefix = split_uri(uri)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    objects = [
+    return [
         S3Object(bucket, key, relative_path(prefix, key)) for key in keys if not key.endswith("/")
     ]
+
+
+def _from_prefix(s3: Any, uri: str) -> list[S3Object]:
+    objects = _under(s3, uri)
     if not objects:
         raise DataError(
             f"ClientError: Data download failed:No S3 objects found under S3 URL "
@@ -126,25 +140,17 @@ def _data_errors(what: str) -> Iterator[None]:
         raise DataError(f"ClientError: Data download failed:{what}: {error}") from error
 
 
-def upload_folder(s3: Any, folder: Path, uri: str, scratch: Path) -> bool:
-    """Pack the files of `folder` as .tar.gz and put it at `uri`, whole or not at all.
+def put_file(s3: Any, file: Path, uri: str, *, key: str | None = None) -> None:
+    """Put a file at `uri`; the object appears whole or not at all. `key`: a KMS key to name.
 
-    Says whether there was a file. Raises DataError.
+    Raises DataError.
     """
-    empty = not any(path.is_file() or path.is_symlink() for path in folder.rglob("*"))
-    bucket, key = split_uri(uri)
-    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".tar.gz") as archive:
-        with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=6) as tar:
-            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                tar.add(path, arcname=path.name)
-        archive.flush()
-        try:
-            s3.upload_file(archive.name, bucket, key)
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise DataError(f"ClientError: Failed to upload {uri}: {error}") from error
-        except Exception as error:  # boto3's S3UploadFailedError is no ClientError
-            raise DataError(f"ClientError: Failed to upload {uri}: {error}") from error
-    return not empty
+    bucket, name = split_uri(uri)
+    extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else None
+    try:
+        s3.upload_file(str(file), bucket, name, ExtraArgs=extra)
+    except (ClientError, BotoCoreError, S3UploadFailedError, OSError) as error:
+        raise DataError(f"ClientError: Failed to upload {uri}: {error}") from error
 
 
 def unpack(archive: Path, target: Path) -> None:

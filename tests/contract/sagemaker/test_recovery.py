@@ -70,7 +70,7 @@ def test_kill_9_and_start_again(
     sagemaker.train("done", HyperParameters={"output": "1"})
     for name in ("running", "stopping"):
         sagemaker.train(name, wait=False, HyperParameters={"mode": "stubborn"})
-        ready = sagemaker.home / "sagemaker/jobs" / name / "ml/output/ready"
+        ready = sagemaker.home / "sagemaker/jobs" / name / "algo-1/ml/output/ready"
         wait_until(ready.exists, f"{name} trains")
     sagemaker.api.stop_training_job(TrainingJobName="stopping")
     sagemaker.put("in/batch/a", "sleep 60")

@@ -1,0 +1,400 @@
+"""One training job from Starting to its end.
+
+A managed spot job may lose its instances (trouble `interrupt`) and begins anew then, with the
+checkpoints that are in S3. Whether AWS tells a container that its spot instance is being taken is
+not documented; ours is not told: its processes are killed, and a checkpoint that was not yet in S3
+is lost. Code that survives this survives a notice too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from localcloud.images import UnknownImage
+from localcloud.ports import AccessDenied
+from localcloud.sagemaker import network
+from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.containers import Spec, remove_folder
+from localcloud.sagemaker.jobs import INTERNAL_ERROR, Control
+from localcloud.sagemaker.metrics import MetricWatch
+from localcloud.sagemaker.s3data import DataError, Interrupted
+from localcloud.sagemaker.store import Kind, Resource
+from localcloud.sagemaker.training import channels, cluster, outputs, states
+from localcloud.sagemaker.training.checks import CHECKPOINTS, TENSORBOARD, below_ml
+from localcloud.sagemaker.training.cluster import Cluster, Host
+from localcloud.sagemaker.training.sync import Mirror, Ticker
+from localcloud.sagemaker.training.usage import Usage
+
+_log = logging.getLogger(__name__)
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_NAMESPACE = "/aws/sagemaker/TrainingJobs"
+_FAILURE_LENGTH = 1024
+_NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+    "different ML instance type."
+)
+
+
+class _NoCapacity(Exception):
+    """There are no instances of the type."""
+
+
+class _WaitedTooLong(Exception):
+    """MaxWaitTimeInSeconds is over, and the job was waiting for instances."""
+
+
+_FOR_GOOD = (
+    Interrupted,
+    DataError,
+    UnknownImage,
+    AccessDenied,
+    network.NoNetwork,
+    _NoCapacity,
+    _WaitedTooLong,
+)
+"""What ends a job without a retry; anything else is an InternalServerError."""
+
+
+class _Way(StrEnum):
+    """How the training of an attempt came to its end; the value is the secondary status after."""
+
+    BY_ITSELF = ""
+    STOPPED = "Stopped"
+    OVERRAN = "MaxRuntimeExceeded"
+    WAITED = "MaxWaitTimeExceeded"
+    RECLAIMED = "Interrupted"
+
+
+class TrainingRun:
+    """One training job; call it to run it."""
+
+    def __init__(self, cloud: Cloud, name: str, control: Control) -> None:
+        job = cloud.store.get(Kind.TRAINING_JOB, name)
+        if job is None:
+            raise LookupError(name)
+        self._cloud = cloud
+        self._job = job
+        self._request = job.request
+        self._control = control
+        self._folder = cloud.settings.home / "sagemaker" / "jobs" / name
+        self._session = f"SageMaker-{name}"[:64]
+        self._algorithm = job.request["AlgorithmSpecification"]
+        self._metrics = MetricWatch(
+            self._algorithm.get("MetricDefinitions", []), cloud.clock, self._observed
+        )
+        self._trained = 0.0  # seconds, in all attempts together
+        limits = job.request["StoppingCondition"]
+        self._max_runtime = float(limits["MaxRuntimeInSeconds"])
+        self._spot = bool(job.request.get("EnableManagedSpotTraining"))
+        self._latest = job.created + limits["MaxWaitTimeInSeconds"] if self._spot else float("inf")
+
+    def __call__(self) -> None:
+        """Run it; every way out but the cloud's closing leaves the job in a final state."""
+        try:
+            self._work()
+        except Interrupted:
+            self._end("Stopped", "Stopped")
+        except _WaitedTooLong:
+            self._move("Stopping", "Stopping")
+            self._end("Stopped", "MaxWaitTimeExceeded")
+        except _NoCapacity:
+            self._fail(_NO_CAPACITY)
+        except (DataError, UnknownImage, AccessDenied, network.NoNetwork) as error:
+            self._fail(_client_error(error))
+        except Exception:
+            self._fail(INTERNAL_ERROR)
+        finally:
+            remove_folder(self._folder)
+
+    def _work(self) -> None:
+        self._cloud.containers.check(self._algorithm["TrainingImage"])
+        s3 = self._cloud.roles.s3(self._request["RoleArn"], self._session)
+        over = False
+        while not over:
+            try:
+                over = self._attempt(s3)
+            except _FOR_GOOD:
+                raise
+            except Exception:
+                _log.exception("training job %s", self._job.name)
+                if self._control.closing.is_set() or not states.retry(self._cloud, self._job):
+                    raise
+
+    def _attempt(self, s3: Any) -> bool:
+        """Run the job once; False when its instances were taken and it has to begin anew."""
+        self._await_capacity()
+        self._enter("Downloading", TrainingStartTime=self._started())
+        hosts = cluster.hosts_of(self._request["ResourceConfig"], self._folder)
+        remove_folder(self._folder)
+        mirrors = self._prepare(s3, hosts)
+        processes = Cluster(self._cloud.containers, self._control.changed)
+        with network.lease([host.name for host in hosts]) as addresses:
+            specs = [(host, self._spec(host, addresses)) for host in hosts]
+            self._enter("Training")
+            way = self._train(processes, specs, mirrors)
+        if way is _Way.RECLAIMED:
+            self._enter("Interrupted")
+            self._enter("Starting")
+            return False
+        self._finish(s3, hosts, way, processes.failed(), _synced(mirrors))
+        return True
+
+    def _started(self) -> float:
+        job = self._cloud.store.get(Kind.TRAINING_JOB, self._job.name)
+        known = job.state.get("TrainingStartTime") if job is not None else None
+        return float(known if known is not None else self._cloud.clock.now())
+
+    def _await_capacity(self) -> None:
+        """Raises _NoCapacity; a spot job waits instead, until _WaitedTooLong.
+
+        A piece of trouble `capacity` lasts its `seconds`, without any for as long as the job waits.
+        """
+        resources = self._request["ResourceConfig"]
+        groups = resources.get("InstanceGroups") or [resources]
+        for instance_type in dict.fromkeys(group["InstanceType"] for group in groups):
+            while hitch := self._cloud.trouble.next("capacity", instance_type):
+                if not self._spot:
+                    raise _NoCapacity
+                self._enter("Starting", message=states.NO_CAPACITY)
+                now = self._cloud.clock.now()
+                until = min(self._latest, now + (hitch.seconds or float("inf")))
+                self._control.wait(self._cloud.clock, lambda: False, until)
+                self._control.check()
+        if self._cloud.clock.now() >= self._latest:
+            raise _WaitedTooLong
+
+    def _prepare(self, s3: Any, hosts: Sequence[Host]) -> list[Mirror]:
+        """Lay out the hosts' trees with their input, and their checkpoints."""
+        given = self._request.get("InputDataConfig", [])
+        mode = self._algorithm["TrainingInputMode"]
+        cluster.lay_out(hosts, self._request, channels.input_config(given, mode))
+        for channel in given:
+            self._control.check()
+            channels.fetch(s3, channel, mode, hosts, self._control.stop)
+        mirrors = []
+        if config := self._request.get("CheckpointConfig"):
+            for host in hosts:
+                folder = host.ml / below_ml(config.get("LocalPath", CHECKPOINTS))
+                mirrors.append(Mirror(s3, folder, config["S3Uri"], self._folder, whole=True))
+                folder.mkdir(parents=True, exist_ok=True)
+                mirrors[-1].restore(self._control.stop)
+        if config := self._request.get("TensorBoardOutputConfig"):
+            # Where below S3OutputPath: as version 2 of the SageMaker Python SDK looks for it.
+            uri = f"{config['S3OutputPath'].rstrip('/')}/{self._job.name}/tensorboard-output"
+            for host in hosts:
+                folder = host.ml / below_ml(config.get("LocalPath", TENSORBOARD))
+                mirrors.append(Mirror(s3, folder, uri, self._folder, whole=False))
+                folder.mkdir(parents=True, exist_ok=True)
+        return mirrors
+
+    def _spec(self, host: Host, addresses: Any) -> Spec:
+        job, algorithm = self._job, self._algorithm
+        return Spec(
+            image=algorithm["TrainingImage"],
+            argument="train",
+            folder=host.folder,
+            role_arn=self._request["RoleArn"],
+            session_name=self._session,
+            log_group=LOG_GROUP,
+            log_stream=f"{job.name}/{host.name}-{int(self._cloud.clock.now())}",
+            environment={
+                **self._request.get("Environment", {}),
+                "TRAINING_JOB_NAME": job.name,
+                "TRAINING_JOB_ARN": job.arn,
+            },
+            hosts=addresses,
+            hostname=host.name,
+            entrypoint=algorithm.get("ContainerEntrypoint", ()),
+            arguments=algorithm.get("ContainerArguments"),
+            read_only=channels.read_only(
+                self._request.get("InputDataConfig", []), algorithm["TrainingInputMode"]
+            ),
+        )
+
+    def _train(
+        self, processes: Cluster, specs: Sequence[tuple[Host, Spec]], mirrors: Sequence[Mirror]
+    ) -> _Way:
+        """Run the containers of all hosts; when this returns, none is left."""
+        cloud, control = self._cloud, self._control
+        began = cloud.clock.now()
+        reclaim = _Reclaim(cloud, self._job.name, began, control)
+        calls: list[Callable[[], None]] = [mirror.look for mirror in mirrors]
+        calls.append(_InstanceMetrics(cloud, self._job.name, processes))
+        if self._spot:
+            calls.append(reclaim)
+        timeouts = cloud.settings.timeouts
+        with Ticker(self._job.name, cloud.clock, timeouts.sync, calls) as ticker:
+            processes.start(specs, self._metrics.line)
+            overrun = began + self._max_runtime - self._trained
+            ended = control.wait(
+                cloud.clock,
+                lambda: processes.settled() or reclaim.due.is_set(),
+                min(overrun, self._latest),
+            )
+            self._trained += cloud.clock.now() - began
+            if processes.settled():
+                processes.end_others(timeouts.stop_job)
+                return _Way.BY_ITSELF
+            if ended:
+                ticker.close()  # what is not in S3 by now is lost
+                processes.stop(0.0)
+                return _Way.RECLAIMED
+            if control.stop.is_set():
+                processes.stop(2.0 if control.closing.is_set() else timeouts.stop_job)
+                return _Way.STOPPED
+            self._move("Stopping", "Stopping")
+            processes.stop(timeouts.stop_job)
+            return _Way.OVERRAN if overrun <= self._latest else _Way.WAITED
+
+    def _finish(
+        self,
+        s3: Any,
+        hosts: Sequence[Host],
+        way: _Way,
+        failed: tuple[Host, int] | None,
+        unsynced: DataError | None,
+    ) -> None:
+        metrics = self._metrics.final() or None
+        if self._control.closing.is_set():
+            return
+        if way is not _Way.BY_ITSELF:
+            artifacts = self._upload(s3, hosts, whole=False)
+            self._end("Stopped", way.value, FinalMetricDataList=metrics, **artifacts)
+        elif failed is not None:
+            self._move("InProgress", "Uploading", FinalMetricDataList=metrics)
+            with contextlib.suppress(DataError):
+                self._upload_output(s3, hosts)
+            self._fail(_algorithm_error(*failed))
+        else:
+            if not self._move("InProgress", "Uploading", FinalMetricDataList=metrics):
+                raise Interrupted
+            artifacts = self._upload(s3, hosts, whole=True)
+            if unsynced is not None:
+                # Not documented; a job that says Completed while its checkpoints are lost lies.
+                raise unsynced
+            self._end("Completed", "Completed", **artifacts)
+
+    def _observed(self, metric: str, value: float, at: float) -> None:
+        self._cloud.progress.tell(self._job.name, metric, value, at)
+        self._cloud.metrics.put(
+            _NAMESPACE, metric, value, {"TrainingJobName": self._job.name}, at=at
+        )
+
+    def _upload(self, s3: Any, hosts: Sequence[Host], *, whole: bool) -> dict[str, Any]:
+        """Put the outputs; without `whole`, an empty model is left out."""
+        self._upload_output(s3, hosts)
+        models = [host.ml / "model" for host in hosts]
+        if not whole and not outputs.merged(models):
+            return {}
+        uri = f"{self._output()}/model.tar.gz"
+        outputs.upload(s3, models, uri, self._folder, key=self._key)
+        return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
+
+    def _upload_output(self, s3: Any, hosts: Sequence[Host]) -> None:
+        data = [host.ml / "output" / "data" for host in hosts]
+        if outputs.merged(data):
+            uri = f"{self._output()}/output.tar.gz"
+            outputs.upload(s3, data, uri, self._folder, key=self._key)
+
+    @property
+    def _key(self) -> str | None:
+        return self._request["OutputDataConfig"].get("KmsKeyId") or None
+
+    def _output(self) -> str:
+        path = self._request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        return f"{path}/{self._job.name}/output"
+
+    def _enter(self, secondary: str, **state: Any) -> None:
+        """Raises Interrupted when the job is not InProgress any more."""
+        self._control.check()
+        if not self._move("InProgress", secondary, **state):
+            raise Interrupted
+
+    def _move(self, status: str, secondary: str, **state: Any) -> Resource | None:
+        if self._control.closing.is_set():
+            return None
+        return states.enter(
+            self._cloud, self._job.name, status, secondary, only_from=("InProgress",), **state
+        )
+
+    def _end(self, status: str, secondary: str, **state: Any) -> None:
+        if not self._control.closing.is_set():
+            states.enter(self._cloud, self._job.name, status, secondary, **state)
+
+    def _fail(self, reason: str) -> None:
+        self._end("Failed", "Failed", FailureReason=reason[:_FAILURE_LENGTH])
+
+
+class _Reclaim:
+    """Asks for trouble `interrupt`, whose `seconds` count from the begin of Training."""
+
+    def __init__(self, cloud: Cloud, job: str, began: float, control: Control) -> None:
+        self._cloud = cloud
+        self._job = job
+        self._began = began
+        self._control = control
+        self._at: float | None = None
+        self.due = threading.Event()
+
+    def __call__(self) -> None:
+        if self._at is None and (hitch := self._cloud.trouble.next("interrupt", self._job)):
+            self._at = self._began + hitch.seconds
+        if self._at is not None and self._cloud.clock.now() >= self._at:
+            self.due.set()
+            self._control.changed.set()
+
+
+class _InstanceMetrics:
+    """CPUUtilization and MemoryUtilization of each host, once in `Timeouts.instance_metrics`."""
+
+    def __init__(self, cloud: Cloud, job: str, processes: Cluster) -> None:
+        self._cloud = cloud
+        self._job = job
+        self._processes = processes
+        self._hosts: dict[str, Usage] = {}
+        self._last = cloud.clock.now()
+
+    def __call__(self) -> None:
+        now = self._cloud.clock.now()
+        if now - self._last < self._cloud.settings.timeouts.instance_metrics:
+            return
+        since, self._last = self._last, now
+        for host, pid in self._processes.processes.items():
+            usage = self._hosts.setdefault(host, Usage(pid, since))
+            for name, value in (usage.measure(now) or {}).items():
+                dimensions = {"Host": f"{self._job}/{host}"}
+                self._cloud.metrics.put(_NAMESPACE, name, value, dimensions, unit="Percent", at=now)
+
+
+def _synced(mirrors: Sequence[Mirror]) -> DataError | None:
+    """The last look at each folder, when its processes are gone; what went wrong, if something."""
+    problem: DataError | None = None
+    for look in [partial(mirror.look, last=True) for mirror in mirrors]:
+        try:
+            look()
+        except DataError as error:
+            _log.warning("%s", error)
+            problem = problem or error
+    return problem
+
+
+def _algorithm_error(host: Host, status: int) -> str:
+    file: Path = host.ml / "output" / "failure"
+    text = ""
+    with contextlib.suppress(OSError), file.open(encoding="utf-8", errors="replace") as reader:
+        text = reader.read(_FAILURE_LENGTH)
+    ending = f", exit code: {status}"
+    return f"AlgorithmError: {text.strip()}"[: _FAILURE_LENGTH - len(ending)] + ending
+
+
+def _client_error(error: Exception) -> str:
+    text = str(error)
+    return text if text.startswith("ClientError") else f"ClientError: {text}"
