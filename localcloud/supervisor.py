@@ -19,6 +19,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.applications import Starlette
 
+from localcloud import page
 from localcloud.access import IamAccess
 from localcloud.clients import clients
 from localcloud.events import EventBus
@@ -39,6 +40,7 @@ from localcloud.metrics import CloudWatchMetrics
 from localcloud.ministack import launch
 from localcloud.ministack.server import MiniStack
 from localcloud.sagemaker.app import build_app
+from localcloud.tail import Tail, TailedLogs
 from localcloud.trouble import Rules
 
 _log = logging.getLogger(__name__)
@@ -94,12 +96,20 @@ def run(
         events = EventBus(home.events_db, make, ACCOUNT, region)
         closers.append(events.close)
         events.start()
+        tail, series = Tail(), page.Series()
+        parts = page.Parts(
+            series,
+            tail,
+            page.About(home, running),
+            events=lambda: page.told_events(events),
+            older=page.OlderLines(make),
+        )
         server = Server(
             build_app(
                 access=IamAccess(ports, region, token, make),
                 events=events,
-                logs=logs,
-                metrics=metrics,
+                logs=TailedLogs(logs, tail),
+                metrics=page.WatchedMetrics(metrics, series),
                 trouble=Rules(),
                 images=images,
                 home=home.root,
@@ -107,6 +117,7 @@ def run(
                 account=ACCOUNT,
                 url=ports.sagemaker_url,
                 endpoints=ports.endpoints(),
+                routes=page.routes(parts),
             ),
             bound,
             give_up,

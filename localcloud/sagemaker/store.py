@@ -76,6 +76,7 @@ CREATE TABLE IF NOT EXISTS resource (
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS resource_arn ON resource (arn);
+CREATE INDEX IF NOT EXISTS resource_created ON resource (kind, created, status);
 CREATE TABLE IF NOT EXISTS tag (
     arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)
 ) WITHOUT ROWID;
@@ -144,6 +145,33 @@ class Store:
                 f"SELECT {_COLUMNS} FROM resource WHERE {where} ORDER BY name", values
             ).fetchall()
         return [_resource(row) for row in rows]
+
+    @property
+    def version(self) -> int:
+        """Changes with every write of this process, so that readers can tell "nothing new"."""
+        with self._lock:
+            return self._db.total_changes
+
+    def newest(self, kind: Kind, limit: int) -> list[Resource]:
+        """The resources of a kind that were made last, the newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM resource WHERE kind = ? "
+                "ORDER BY created DESC, name DESC LIMIT ?",
+                (kind, limit),
+            ).fetchall()
+        return [_resource(row) for row in rows]
+
+    def counts(self) -> dict[Kind, dict[str, int]]:
+        """How many resources there are of each kind, by status."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT kind, status, count(*) FROM resource GROUP BY kind, status"
+            ).fetchall()
+        found: dict[Kind, dict[str, int]] = {}
+        for kind, status, count in rows:
+            found.setdefault(Kind(kind), {})[status] = count
+        return found
 
     def change(
         self, kind: Kind, name: str, change: Callable[[Resource], Resource | None]

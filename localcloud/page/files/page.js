@@ -1,0 +1,415 @@
+// Shows /_pigeonhole/state, once a second. Names, messages and log lines are other people's words:
+// they become text nodes and nothing else (the page's policy forbids innerHTML altogether).
+"use strict";
+
+const SVG = "http://www.w3.org/2000/svg";
+const SVG_TAGS = new Set(["svg", "polyline", "circle", "line", "title"]);
+const SECOND = 1000;
+const MOST_LINES = 2000;
+const BUSY = new Set(["InProgress", "Stopping", "Creating", "Updating", "SystemUpdating", "Deleting"]);
+const GOOD = new Set(["Completed", "InService", "Approved", "IN_SERVICE"]);
+const BAD = new Set(["Failed", "Rejected", "FAILED", "OutOfService"]);
+const PHASES = ["Starting", "Downloading", "Training", "Uploading"];
+const GROUPS = {
+  training: () => "/aws/sagemaker/TrainingJobs",
+  transform: () => "/aws/sagemaker/TransformJobs",
+  endpoint: (name) => `/aws/sagemaker/Endpoints/${name}`,
+};
+const $ = (id) => document.getElementById(id);
+
+// ---- a tree of elements, and how it becomes the present one without losing focus or scroll ----
+
+function h(tag, attributes = {}, ...children) {
+  const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+  }
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  }
+  return element;
+}
+
+function morph(old, wanted) {
+  for (const { name } of [...old.attributes]) {
+    if (!wanted.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+  for (const { name, value } of wanted.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  fill(old, [...wanted.childNodes]);
+}
+
+function fill(parent, children) {
+  const keyed = new Map();
+  for (const child of parent.children) if (child.dataset?.key) keyed.set(child.dataset.key, child);
+  children.forEach((wanted, index) => {
+    let old = parent.childNodes[index];
+    const same = keyed.get(wanted.dataset?.key);
+    if (same && same !== old) old = parent.insertBefore(same, old ?? null);
+    if (!old) parent.append(wanted);
+    else if (old.nodeName !== wanted.nodeName || old.dataset?.key !== wanted.dataset?.key) {
+      if (keyed.has(old.dataset?.key)) parent.insertBefore(wanted, old);
+      else old.replaceWith(wanted);
+    } else if (old.nodeType === Node.TEXT_NODE) {
+      if (old.data !== wanted.data) old.data = wanted.data;
+    } else morph(old, wanted);
+  });
+  while (parent.childNodes.length > children.length) parent.lastChild.remove();
+}
+
+// ---- words ----
+
+const now = () => Date.now() / SECOND;
+
+function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+function ago(at) {
+  const s = Math.max(0, now() - at);
+  if (s < 5) return "just now";
+  if (s < 60) return `${Math.floor(s)} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
+  return new Date(at * SECOND).toLocaleDateString(undefined, { month: "short", day: "numeric" });
+}
+
+const since = (at) =>
+  h("time", { datetime: new Date(at * SECOND).toISOString(), title: clock(at) }, ago(at));
+const clock = (at) => new Date(at * SECOND).toLocaleString();
+const number = (value) =>
+  Number.isInteger(value) ? value.toLocaleString() : Number(value.toPrecision(4)).toString();
+const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
+const micros = (us) => (us < 999500 ? `${number(Math.round(us / 100) / 10)} ms` : `${number(us / 1e6)} s`);
+const command = (text) => h("code", { class: "command" }, text);
+const tone = (status) =>
+  BUSY.has(status) ? "busy" : GOOD.has(status) ? "good" : BAD.has(status) ? "bad" : "calm";
+const state = (status, text = words(status)) => h("span", { class: `state ${tone(status)}` }, text);
+const dot = (kind) => h("span", { class: `dot ${kind}`, "aria-hidden": "true" });
+
+// ---- small drawings ----
+
+function sparkline(points, label) {
+  const [width, height] = [96, 22];
+  if (points.length < 2) return null;
+  const values = points.map(([, value]) => value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const x = (i) => (2 + (i / (points.length - 1)) * (width - 4)).toFixed(1);
+  const y = (v) => (height - 3 - ((v - low) / (high - low || 1)) * (height - 6)).toFixed(1);
+  const end = points.length - 1;
+  return h("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+    h("polyline", { points: values.map((v, i) => `${x(i)},${y(v)}`).join(" ") }),
+    h("circle", { cx: x(end), cy: y(values[end]), r: "2" }));
+}
+
+function metrics(found) {
+  const rank = (m) => (/heldout|objective/.test(m.name) ? 0 : /accuracy|auc|f1/i.test(m.name) ? 1 : 2);
+  const shown = [...found].sort((a, b) => rank(a) - rank(b)).slice(0, 6);
+  if (!shown.length) return null;
+  return h("dl", { class: "metrics" }, shown.map((m) => h("div", { "data-key": m.name },
+    h("dt", {}, m.name),
+    h("dd", {}, sparkline(m.points, `${m.name} from ${number(m.points[0][1])} to ${number(m.last)}`),
+      h("b", {}, number(m.last))))));
+}
+
+function phases(job) {
+  const reached = new Map(job.steps.map((step) => [step.status, step.start]));
+  const last = job.steps.findLastIndex((step) => PHASES.includes(step.status));
+  const at = last < 0 ? -1 : PHASES.indexOf(job.steps[last].status);
+  return h("ol", { class: "phases" }, PHASES.map((phase, i) => h("li", {
+    class: i < at ? "done" : i === at ? "now" : "",
+    "aria-current": i === at ? "step" : null,
+    title: reached.has(phase) ? clock(reached.get(phase)) : null,
+  }, phase)));
+}
+
+function trials(job) {
+  const found = job.trials.filter((trial) => trial.value !== null);
+  if (found.length < 2) return null;
+  const [width, height] = [320, 64];
+  const values = found.map((trial) => trial.value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const better = job.objective.type === "Minimize" ? Math.min : Math.max;
+  const x = (i) => (6 + (i / (found.length - 1)) * (width - 12)).toFixed(1);
+  const y = (v) => (height - 6 - ((v - low) / (high - low || 1)) * (height - 12)).toFixed(1);
+  let best = values[0];
+  const line = values.map((v, i) => `${x(i)},${y((best = better(best, v)))}`).join(" ");
+  return h("svg", { class: "trials", viewBox: `0 0 ${width} ${height}`, role: "img",
+    "aria-label": `${job.objective.name} of ${found.length} trials, from ${number(low)} to ${number(high)}` },
+  h("polyline", { points: line }),
+  found.map((t, i) => h("circle", { cx: x(i), cy: y(t.value), r: "3", class: t.name === job.best.name ? "best" : "" },
+    h("title", {}, `${t.name}: ${number(t.value)}`))));
+}
+
+// ---- sections ----
+
+function section(id, title, note, items, empty) {
+  return h("section", { id, "data-key": id, class: items.length ? "" : "empty", "aria-labelledby": `${id}-title` },
+    h("h2", { id: `${id}-title` }, title, note ? h("small", {}, note) : null),
+    items.length ? h("ul", { class: "rows" }, items) : h("p", { class: "hint" }, empty));
+}
+
+function row(kind, item, { when, status = item.status, text, facts = [], body = [] }) {
+  const target = `#${kind}/${item.name}`;
+  const chosen = location.hash === target || picked() === target;
+  return h("li", { "data-key": item.name, class: chosen ? "chosen" : "" },
+    h("div", { class: "line" }, dot(tone(status)),
+      h("a", { class: "name", href: kind in GROUPS ? target : null, title: "Show its log",
+        "aria-current": chosen ? "true" : null }, item.name),
+      state(status, text), h("span", { class: "when" }, when)),
+    facts.filter(Boolean).length ? h("p", { class: "facts" }, facts.filter(Boolean).join(" · ")) : null,
+    item.reason ? h("p", { class: `reason ${tone(status)}` }, item.reason) : null, body);
+}
+
+const took = (item) => (item.ended ? span(item.ended - (item.started ?? item.created)) : span(now() - item.created));
+const when = (item) => (item.ended ? [took(item), " · ", since(item.ended)] : took(item));
+const machines = (item) => item.instance && (item.hosts > 1 ? `${item.hosts} × ${item.instance}` : item.instance);
+const total = (kind) => Object.values(seen.totals[kind] ?? {}).reduce((sum, n) => sum + n, 0);
+const more = (kind, shown) => (total(kind) > shown ? `the newest ${shown} of ${total(kind).toLocaleString()}` : "");
+
+function training(job) {
+  const busy = BUSY.has(job.status);
+  return row("training", job, {
+    when: when(job),
+    text: busy && job.secondary ? words(job.secondary) : words(job.secondary ?? job.status),
+    facts: [machines(job), job.spot && "spot", busy && job.message],
+    body: [busy ? phases(job) : null, metrics(busy || job.metrics.length < 4 ? job.metrics : job.metrics)],
+  });
+}
+
+function tuning(job) {
+  const done = job.trials.length ? Object.values(job.counters).reduce((a, b) => a + b, 0) : 0;
+  const part = (status, kind) => {
+    const n = job.counters[status] ?? 0;
+    return n ? h("span", { class: kind, style: null, "data-share": n / (job.most || done) }) : null;
+  };
+  const best = job.best && [
+    h("b", {}, number(job.best.value)), ` ${job.objective.name}, best so far, by `,
+    Object.entries(job.best.parameters).map(([k, v]) => `${k} ${v}`).join(", "),
+  ];
+  return row("tuning", job, {
+    when: when(job),
+    facts: [job.strategy, job.objective.name && `${job.objective.type?.toLowerCase()}s ${job.objective.name}`,
+      `${done} of ${job.most ?? "?"} trials`, job.parallel && `${job.parallel} at a time`],
+    body: [
+      h("div", { class: "share", role: "img", "aria-label": `${done} trials of ${job.most ?? "?"} started` },
+        part("Completed", "good"), part("Stopped", "calm"), part("Failed", "bad"), part("InProgress", "busy"),
+        part("Stopping", "busy")),
+      best ? h("p", { class: "best" }, best) : null, trials(job),
+      h("details", {}, h("summary", {}, "Trials"), h("ul", { class: "rows" }, [...job.trials].reverse().map((trial) =>
+        row("training", trial, { when: trial.value === null ? took(trial) : [h("b", {}, number(trial.value)), " · ", took(trial)],
+          facts: [Object.entries(trial.parameters).map(([k, v]) => `${k} ${v}`).join(", ")] })))),
+    ],
+  });
+}
+
+function transform(job) {
+  return row("transform", job, { when: when(job), facts: [machines(job), job.input && `${job.input} → ${job.output}`] });
+}
+
+function variant(item) {
+  const size = item.serverless;
+  const warm = item.containers ? `${count(item.containers, "container")} warm`
+    : size ? "scaled to zero: the next call starts a container" : "no container runs";
+  const what = size ? `serverless, ${size.memory_mb} MB, at most ${size.concurrency} at once`
+    + (size.provisioned ? `, ${size.provisioned} provisioned` : "")
+    : `${item.wanted ?? 1} × ${item.instance ?? "instance"}`;
+  const traffic = [
+    item.invocations ? count(item.invocations, "call") : "no call yet",
+    item.errors ? count(item.errors, "error") : null,
+    item.latency_us === null ? null : `last answer ${micros(item.latency_us)}`,
+    item.setup_us === null ? null : `last cold start ${micros(item.setup_us)}, ${ago(item.setup_at)}`,
+  ].filter(Boolean).join(" · ");
+  return h("li", { "data-key": item.name },
+    h("p", {}, h("b", {}, item.name), ` ${what}`, item.weight !== 1 && item.weight !== null ? `, weight ${number(item.weight)}` : ""),
+    h("p", { class: "facts" }, dot(item.containers ? "good" : "calm"), `${warm} · ${traffic}`));
+}
+
+function endpoint(item) {
+  return row("endpoint", item, {
+    when: since(item.modified),
+    facts: [item.pending ? `moving to ${item.pending}` : item.config],
+    body: [h("ul", { class: "variants" }, item.variants.map(variant))],
+  });
+}
+
+function group(item) {
+  return h("li", { "data-key": item.name }, h("div", { class: "line" }, h("span", { class: "name" }, item.name)),
+    h("ul", { class: "versions" }, item.versions.map((v) => h("li", { "data-key": v.version },
+      h("span", {}, `version ${v.version}`), state(v.approval ?? v.status), v.description ? h("span", { class: "facts" }, v.description) : null,
+      h("span", { class: "when" }, since(v.created))))),
+    item.more ? h("p", { class: "facts" }, `and ${item.more} older`) : null);
+}
+
+function happened(event) {
+  const kind = event.type.replace(/^SageMaker /, "").replace(/ State Change$/, "");
+  const status = event.status === "InProgress" ? event.secondary ?? event.status : event.status ?? "";
+  return h("li", { "data-key": event.id },
+    h("div", { class: "line" }, dot(tone(event.status)), h("span", { class: "name" }, event.name),
+      state(event.status ?? "", words(status)), h("span", { class: "when" }, since(event.at))),
+    h("p", { class: "facts" }, kind, event.trouble ? h("span", { class: "bad" }, ` · ${event.trouble}`) : null,
+      event.deliveries.length ? event.deliveries.map((d) => ` · ${d.target}: ${d.outcome === "delivered" ? `after ${micros((d.at - event.at) * 1e6)}` : d.outcome}`)
+        : " · no rule asks for it, or it is under way"));
+}
+
+function rule(item) {
+  return h("li", { "data-key": item.id }, h("div", { class: "line" }, dot("bad"),
+    h("span", { class: "name" }, item.kind), h("span", {}, `on ${item.pattern}`),
+    h("span", { class: "when" }, item.times === null ? "until it is cleared" : `${item.times} more times`)));
+}
+
+// ---- the whole ----
+
+let seen = null;
+
+function draw() {
+  if (!seen) return;
+  const { cloud } = seen;
+  const busy = ["training", "tuning", "transform"].flatMap((kind) => seen[kind]).filter((job) => BUSY.has(job.status));
+  document.title = (busy.length ? `${busy.length} running · ` : "") + "Pigeonhole: the local cloud";
+  fill($("cloud"), [
+    h("h1", {}, "Pigeonhole ", h("span", {}, "local cloud")),
+    h("p", { class: "health" }, cloud.services.map((s) => h("span", { "data-key": s.name }, dot(s.healthy ? "good" : "bad"),
+      h("b", {}, s.name), ` ${s.healthy ? "answers on" : "does not answer on"} ${new URL(s.url).port}`)),
+    h("span", { title: `process ${cloud.pid}, since ${clock(cloud.started)}` }, `up for ${span(now() - cloud.started)}`),
+    h("span", {}, cloud.region)),
+    h("p", { class: "env" }, cloud.env ? [command(`. ${cloud.env}`), " and the AWS CLI, boto3 and curl talk to it"]
+      : ["The service is not deployed to it yet: ", command(`pigeonhole up${cloud.option}`)]),
+  ]);
+  const samples = "docs/examples/fashion-mnist";
+  fill($("jobs"), [
+    section("training", "Training jobs", more("training-job", seen.training.length), seen.training.map(training),
+      ["None yet. Drop CSVs, and a job trains on them: ", command(`pigeonhole drop ${samples}/*.csv.gz ${samples}/dataset.json${cloud.option}`)]),
+    section("tuning", "Tuning jobs", more("hyper-parameter-tuning-job", seen.tuning.length), seen.tuning.map(tuning),
+      ["None yet. How one is started: ", command("aws sagemaker create-hyper-parameter-tuning-job help")]),
+    section("endpoints", "Endpoints", more("endpoint", seen.endpoints.length), seen.endpoints.map(endpoint),
+      "None yet. The first model that is good enough goes live here by itself."),
+    section("transform", "Batch transform jobs", more("transform-job", seen.transform.length), seen.transform.map(transform),
+      ["None yet. Once a model is live, have a folder of images sorted: ", command(`pigeonhole classify FOLDER${cloud.option}`)]),
+    section("registry", "Model registry", more("model-package-group", seen.groups.length), seen.groups.map(group),
+      "No model is registered yet. Each model that was trained is, with its version and approval."),
+    section("models", "Models", more("model", seen.models.length), seen.models.map((m) => h("li", { "data-key": m.name },
+      h("div", { class: "line" }, h("span", { class: "name" }, m.name), h("span", { class: "when" }, since(m.created))),
+      h("p", { class: "facts" }, m.package ?? m.image))), "None yet. Endpoints and transform jobs are made from models."),
+  ]);
+  fill($("side"), [
+    section("trouble", "Trouble in force", "", seen.trouble.map(rule),
+      ["None: everything works. For a bad day: ", command("pigeonhole trouble --help")]),
+    section("events", "Events", "", seen.events.map(happened), "None yet. What jobs and endpoints become is told here, and to EventBridge's rules."),
+  ]);
+  for (const part of document.querySelectorAll("[data-share]")) part.style.flexGrow = part.dataset.share;
+  chooseLog();
+}
+
+// ---- the log of one job or endpoint: what the address names after #, else what runs ----
+
+const log = { target: "", after: 0, follows: true, timer: 0 };
+
+function picked() {
+  if (/^#(training|transform|endpoint)\/./.test(location.hash)) return location.hash;
+  if (location.hash === "#none" || !seen || matchMedia("(max-width: 60rem)").matches) return "";
+  const jobs = [...seen.training, ...seen.tuning.flatMap((job) => job.trials)];
+  const busy = jobs.find((job) => BUSY.has(job.status));
+  if (busy) return `#training/${busy.name}`;
+  if (log.target) return log.target;
+  return seen.training.length ? `#training/${seen.training[0].name}` : "";
+}
+
+function chooseLog() {
+  const target = picked();
+  $("log").hidden = !target;
+  document.body.classList.toggle("reading", Boolean(target));
+  if (target === log.target) return;
+  Object.assign(log, { target, after: 0, follows: true });
+  clearTimeout(log.timer);
+  $("log-lines").replaceChildren();
+  $("log-note").textContent = "";
+  const [kind, ...name] = target.slice(1).split("/");
+  $("log-title").textContent = name.join("/") || "Log";
+  if (target) readLog(target, GROUPS[kind](name.join("/")), name.join("/"));
+}
+
+async function readLog(target, group, name) {
+  const query = new URLSearchParams({ group, name, after: log.after });
+  try {
+    const answer = await fetch(`/_pigeonhole/logs?${query}`, { cache: "no-store" });
+    const told = await answer.json();
+    if (log.target !== target) return;
+    if (answer.ok) showLines(told);
+  } catch { /* the state's own request says that nothing answers */ }
+  if (log.target === target && !document.hidden) {
+    log.timer = setTimeout(readLog, SECOND, target, group, name);
+  }
+}
+
+function showLines(told) {
+  const box = $("log-lines");
+  const running = told.containers.length;
+  const several = new Set([...told.lines, ...told.containers].map((line) => line.stream)).size > 1
+    || box.classList.contains("several");
+  box.classList.toggle("several", several);
+  log.after = told.next;
+  for (const line of told.lines) {
+    const text = line.text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "").replace(/[\b\r]+/g, " ");
+    box.append(h("div", { title: clock(line.at) }, h("span", { class: "stream" }, line.stream.slice(0, 14)), text));
+  }
+  while (box.childElementCount > MOST_LINES) box.firstChild.remove();
+  $("log-note").textContent = running ? `${count(running, "container")} running`
+    : box.childElementCount ? "" : "nothing was printed";
+  if (log.follows) box.scrollTop = box.scrollHeight;
+  $("log-end").hidden = log.follows;
+}
+
+function closeLog() {
+  const back = document.querySelector("li.chosen a.name");
+  location.hash = "#none";
+  back?.focus();
+}
+
+// ---- asking ----
+
+let etag = "";
+let misses = 0;
+
+async function ask() {
+  try {
+    const answer = await fetch("/_pigeonhole/state", { cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
+    if (answer.status === 200) {
+      seen = await answer.json();
+      etag = answer.headers.get("ETag") ?? "";
+    } else if (answer.status !== 304) throw new Error(`status ${answer.status}`);
+    misses = 0;
+    $("lost").hidden = true;
+  } catch {
+    misses += 1;
+    if (misses > 1 || !seen) {
+      $("lost").hidden = false;
+      const what = `The local cloud does not answer. Start it: pigeonhole up${seen?.cloud.option ?? ""}`;
+      if ($("lost").textContent !== what) $("lost").textContent = what;
+    }
+  }
+  document.body.classList.toggle("stale", misses > 1);
+  if (misses < 2) draw();
+  if (!document.hidden) setTimeout(ask, misses > 1 ? 3 * SECOND : SECOND);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  ask();
+  log.target = "";
+});
+addEventListener("hashchange", draw);
+addEventListener("keydown", (event) => { if (event.key === "Escape" && !$("log").hidden) closeLog(); });
+$("log-close").addEventListener("click", closeLog);
+$("log-end").addEventListener("click", () => { log.follows = true; $("log-lines").scrollTop = $("log-lines").scrollHeight; });
+$("log-lines").addEventListener("scroll", ({ target }) => {
+  log.follows = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+  $("log-end").hidden = log.follows;
+});
+ask();
