@@ -1,0 +1,162 @@
+"""CreateTrainingJob requests that the service model lets through and SageMaker does not, and what
+the local cloud has not.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from localcloud.sagemaker.errors import ValidationException
+from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
+
+CHECKPOINTS = "/opt/ml/checkpoints"
+TENSORBOARD = "/opt/ml/output/tensorboard"
+_ML = PurePosixPath("/opt/ml")
+_DAY = 24 * 60 * 60
+_UNSUPPORTED = (
+    "EnableNetworkIsolation",
+    "VpcConfig",
+    "ExperimentConfig",
+    "SessionChainingConfig",
+    "ServerlessJobConfig",
+    "MlflowConfig",
+    "ModelPackageConfig",
+    "DebugRuleConfigurations",
+    "ProfilerRuleConfigurations",
+)
+_UNSUPPORTED_RESOURCES = (
+    "VolumeKmsKeyId",
+    "KeepAlivePeriodInSeconds",
+    "TrainingPlanArn",
+    "InstancePlacementConfig",
+    "InstancePreferences",
+    "SelectedInstanceType",
+    "SelectedInstanceCount",
+)
+
+
+def check(request: dict[str, Any]) -> None:
+    """Raises ValidationException."""
+    refuse(request, _UNSUPPORTED)
+    refuse(request.get("InfraCheckConfig", {}), ("EnableInfraCheck",), "InfraCheckConfig.")
+    refuse(request.get("RemoteDebugConfig", {}), ("EnableRemoteDebug",), "RemoteDebugConfig.")
+    for name in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
+        if name not in request:
+            raise ValidationException(f"{name} is required.")
+    _check_algorithm(request["AlgorithmSpecification"])
+    _check_resources(request["ResourceConfig"])
+    _check_stopping(request)
+    only(request["OutputDataConfig"].get("CompressionType"), ("GZIP",), "CompressionType")
+    mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
+    groups = {g["InstanceGroupName"] for g in request["ResourceConfig"].get("InstanceGroups", [])}
+    _check_channels(request.get("InputDataConfig", []), mode, groups)
+    for name in ("CheckpointConfig", "TensorBoardOutputConfig"):
+        path = request.get(name, {}).get("LocalPath")
+        if path is not None:
+            _check_local_path(path, f"{name}.LocalPath")
+
+
+def with_defaults(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with what AWS adds to it."""
+    algorithm = {"EnableSageMakerMetricsTimeSeries": False, **request["AlgorithmSpecification"]}
+    algorithm.setdefault("TrainingInputMode", "File")
+    return {
+        **request,
+        "AlgorithmSpecification": algorithm,
+        "StoppingCondition": {"MaxRuntimeInSeconds": _DAY, **request["StoppingCondition"]},
+    }
+
+
+def below_ml(path: str) -> PurePosixPath:
+    """A path of the container, `/opt/ml/checkpoints` say, from /opt/ml on."""
+    return PurePosixPath(path).relative_to(_ML)
+
+
+def _check_algorithm(algorithm: dict[str, Any]) -> None:
+    if ("TrainingImage" in algorithm) == ("AlgorithmName" in algorithm):
+        raise ValidationException(
+            "AlgorithmSpecification needs exactly one of TrainingImage and AlgorithmName."
+        )
+    refuse(algorithm, ("AlgorithmName", "TrainingImageConfig"), "AlgorithmSpecification.")
+    only(algorithm.get("TrainingInputMode"), ("File", "FastFile"), "TrainingInputMode")
+    for definition in algorithm.get("MetricDefinitions", []):
+        _check_metric(definition)
+
+
+def _check_metric(definition: dict[str, str]) -> None:
+    try:
+        pattern = re.compile(definition["Regex"])
+    except re.error as error:
+        raise ValidationException(
+            f"Invalid regular expression of metric {definition['Name']}: {error}"
+        ) from error
+    if pattern.groups != 1:
+        raise ValidationException(
+            f"The regular expression of metric {definition['Name']} must have exactly one group."
+        )
+
+
+def _check_resources(resources: dict[str, Any]) -> None:
+    refuse(resources, _UNSUPPORTED_RESOURCES, "ResourceConfig.")
+    groups = resources.get("InstanceGroups")
+    if groups:
+        if resources.get("InstanceType") or resources.get("InstanceCount"):
+            raise ValidationException(
+                "ResourceConfig takes either InstanceGroups or InstanceType and InstanceCount."
+            )
+        names = [group["InstanceGroupName"] for group in groups]
+        if len(names) != len(set(names)):
+            raise ValidationException("InstanceGroupName must be unique in ResourceConfig.")
+    for group in groups or [resources]:
+        if not group.get("InstanceType") or not group.get("InstanceCount"):
+            raise ValidationException("ResourceConfig needs InstanceType and InstanceCount.")
+
+
+def _check_stopping(request: dict[str, Any]) -> None:
+    """The first message is AWS's; how it words the second is not documented."""
+    stopping = request["StoppingCondition"]
+    wait = stopping.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise ValidationException(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when "
+                "EnableManagedSpotTraining is set to true"
+            )
+    elif wait is None or wait < stopping.get("MaxRuntimeInSeconds", _DAY):
+        raise ValidationException(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
+
+
+def _check_channels(channels: list[dict[str, Any]], mode: str, groups: set[str]) -> None:
+    names = [channel["ChannelName"] for channel in channels]
+    if len(names) != len(set(names)):
+        raise ValidationException("Channel names in InputDataConfig must be unique.")
+    for channel in channels:
+        where = f"InputDataConfig {channel['ChannelName']} "
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise unsupported(f"{where}DataSource other than S3DataSource")
+        only(channel.get("InputMode"), ("File", "FastFile"), f"{where}InputMode")
+        for name in ("CompressionType", "RecordWrapperType"):
+            if channel.get(name, "None") != "None":
+                raise ValidationException(f"{where}{name} is only supported in Pipe input mode.")
+        only(source["S3DataType"], ("S3Prefix", "ManifestFile"), f"{where}S3DataType")
+        if channel.get("InputMode", mode) == "FastFile" and source["S3DataType"] != "S3Prefix":
+            raise ValidationException(f"{where}S3DataType must be S3Prefix in FastFile input mode.")
+        refuse(source, ("AttributeNames", "ModelAccessConfig", "HubAccessConfig"), where)
+        for group in source.get("InstanceGroupNames", []):
+            if group not in groups:
+                raise ValidationException(f"{where}InstanceGroupNames: there is no group {group}.")
+
+
+def _check_local_path(path: str, name: str) -> None:
+    """Only below /opt/ml can a process be given folders of its own; not where the input lies."""
+    place = PurePosixPath(path)
+    if _ML not in place.parents or ".." in place.parts:
+        raise unsupported(f"{name} outside of /opt/ml")
+    if place.is_relative_to(_ML / "input"):
+        raise ValidationException(f"{name} must not be below /opt/ml/input.")
