@@ -1,16 +1,9 @@
-"""One training job from Starting to its end.
-
-A managed spot job may lose its instances (trouble `interrupt`) and begins anew then, with the
-checkpoints that are in S3. Whether AWS tells a container that its spot instance is being taken is
-not documented; ours is not told: its processes are killed, and a checkpoint that was not yet in S3
-is lost. Code that survives this survives a notice too.
-"""
+"""One training job from Starting to its end."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
@@ -29,26 +22,18 @@ from localcloud.sagemaker.store import Kind, Resource
 from localcloud.sagemaker.training import channels, cluster, outputs, states
 from localcloud.sagemaker.training.checks import CHECKPOINTS, TENSORBOARD, below_ml
 from localcloud.sagemaker.training.cluster import Cluster, Host
+from localcloud.sagemaker.training.instances import Instances, NoCapacity, WaitedTooLong
 from localcloud.sagemaker.training.sync import Mirror, Ticker
-from localcloud.sagemaker.training.usage import Usage
+from localcloud.sagemaker.training.usage import NAMESPACE, InstanceMetrics
 
 _log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 _FAILURE_LENGTH = 1024
 _NO_CAPACITY = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
     "different ML instance type."
 )
-
-
-class _NoCapacity(Exception):
-    """There are no instances of the type."""
-
-
-class _WaitedTooLong(Exception):
-    """MaxWaitTimeInSeconds is over, and the job was waiting for instances."""
 
 
 _FOR_GOOD = (
@@ -57,8 +42,8 @@ _FOR_GOOD = (
     UnknownImage,
     AccessDenied,
     network.NoNetwork,
-    _NoCapacity,
-    _WaitedTooLong,
+    NoCapacity,
+    WaitedTooLong,
 )
 """What ends a job without a retry; anything else is an InternalServerError."""
 
@@ -93,8 +78,7 @@ class TrainingRun:
         self._trained = 0.0  # seconds, in all attempts together
         limits = job.request["StoppingCondition"]
         self._max_runtime = float(limits["MaxRuntimeInSeconds"])
-        self._spot = bool(job.request.get("EnableManagedSpotTraining"))
-        self._latest = job.created + limits["MaxWaitTimeInSeconds"] if self._spot else float("inf")
+        self._instances = Instances(cloud, job, control)
 
     def __call__(self) -> None:
         """Run it; every way out but the cloud's closing leaves the job in a final state."""
@@ -102,10 +86,10 @@ class TrainingRun:
             self._work()
         except Interrupted:
             self._end("Stopped", "Stopped")
-        except _WaitedTooLong:
+        except WaitedTooLong:
             self._move("Stopping", "Stopping")
             self._end("Stopped", "MaxWaitTimeExceeded")
-        except _NoCapacity:
+        except NoCapacity:
             self._fail(_NO_CAPACITY)
         except (DataError, UnknownImage, AccessDenied, network.NoNetwork) as error:
             self._fail(_client_error(error))
@@ -130,7 +114,7 @@ class TrainingRun:
 
     def _attempt(self, s3: Any) -> bool:
         """Run the job once; False when its instances were taken and it has to begin anew."""
-        self._await_capacity()
+        self._instances.launch()
         self._enter("Downloading", TrainingStartTime=self._started())
         hosts = cluster.hosts_of(self._request["ResourceConfig"], self._folder)
         remove_folder(self._folder)
@@ -151,25 +135,6 @@ class TrainingRun:
         job = self._cloud.store.get(Kind.TRAINING_JOB, self._job.name)
         known = job.state.get("TrainingStartTime") if job is not None else None
         return float(known if known is not None else self._cloud.clock.now())
-
-    def _await_capacity(self) -> None:
-        """Raises _NoCapacity; a spot job waits instead, until _WaitedTooLong.
-
-        A piece of trouble `capacity` lasts its `seconds`, without any for as long as the job waits.
-        """
-        resources = self._request["ResourceConfig"]
-        groups = resources.get("InstanceGroups") or [resources]
-        for instance_type in dict.fromkeys(group["InstanceType"] for group in groups):
-            while hitch := self._cloud.trouble.next("capacity", instance_type):
-                if not self._spot:
-                    raise _NoCapacity
-                self._enter("Starting", message=states.NO_CAPACITY)
-                now = self._cloud.clock.now()
-                until = min(self._latest, now + (hitch.seconds or float("inf")))
-                self._control.wait(self._cloud.clock, lambda: False, until)
-                self._control.check()
-        if self._cloud.clock.now() >= self._latest:
-            raise _WaitedTooLong
 
     def _prepare(self, s3: Any, hosts: Sequence[Host]) -> list[Mirror]:
         """Lay out the hosts' trees with their input, and their checkpoints."""
@@ -225,19 +190,17 @@ class TrainingRun:
         """Run the containers of all hosts; when this returns, none is left."""
         cloud, control = self._cloud, self._control
         began = cloud.clock.now()
-        reclaim = _Reclaim(cloud, self._job.name, began, control)
         calls: list[Callable[[], None]] = [mirror.look for mirror in mirrors]
-        calls.append(_InstanceMetrics(cloud, self._job.name, processes))
-        if self._spot:
-            calls.append(reclaim)
+        calls += [InstanceMetrics(cloud, self._job.name, processes), self._instances.look]
         timeouts = cloud.settings.timeouts
+        self._instances.training_began(began)
         with Ticker(self._job.name, cloud.clock, timeouts.sync, calls) as ticker:
             processes.start(specs, self._metrics.line)
-            overrun = began + self._max_runtime - self._trained
+            overrun, latest = began + self._max_runtime - self._trained, self._instances.latest
             ended = control.wait(
                 cloud.clock,
-                lambda: processes.settled() or reclaim.due.is_set(),
-                min(overrun, self._latest),
+                lambda: processes.settled() or self._instances.taken,
+                min(overrun, latest),
             )
             self._trained += cloud.clock.now() - began
             if processes.settled():
@@ -252,7 +215,7 @@ class TrainingRun:
                 return _Way.STOPPED
             self._move("Stopping", "Stopping")
             processes.stop(timeouts.stop_job)
-            return _Way.OVERRAN if overrun <= self._latest else _Way.WAITED
+            return _Way.OVERRAN if overrun <= latest else _Way.WAITED
 
     def _finish(
         self,
@@ -265,17 +228,18 @@ class TrainingRun:
         metrics = self._metrics.final() or None
         if self._control.closing.is_set():
             return
+        if way is _Way.BY_ITSELF and not self._move(
+            "InProgress", "Uploading", FinalMetricDataList=metrics
+        ):
+            way = _Way.STOPPED  # asked to at the very end
         if way is not _Way.BY_ITSELF:
             artifacts = self._upload(s3, hosts, whole=False)
             self._end("Stopped", way.value, FinalMetricDataList=metrics, **artifacts)
         elif failed is not None:
-            self._move("InProgress", "Uploading", FinalMetricDataList=metrics)
             with contextlib.suppress(DataError):
                 self._upload_output(s3, hosts)
             self._fail(_algorithm_error(*failed))
         else:
-            if not self._move("InProgress", "Uploading", FinalMetricDataList=metrics):
-                raise Interrupted
             artifacts = self._upload(s3, hosts, whole=True)
             if unsynced is not None:
                 # Not documented; a job that says Completed while its checkpoints are lost lies.
@@ -285,7 +249,7 @@ class TrainingRun:
     def _observed(self, metric: str, value: float, at: float) -> None:
         self._cloud.progress.tell(self._job.name, metric, value, at)
         self._cloud.metrics.put(
-            _NAMESPACE, metric, value, {"TrainingJobName": self._job.name}, at=at
+            NAMESPACE, metric, value, {"TrainingJobName": self._job.name}, at=at
         )
 
     def _upload(self, s3: Any, hosts: Sequence[Host], *, whole: bool) -> dict[str, Any]:
@@ -331,47 +295,6 @@ class TrainingRun:
 
     def _fail(self, reason: str) -> None:
         self._end("Failed", "Failed", FailureReason=reason[:_FAILURE_LENGTH])
-
-
-class _Reclaim:
-    """Asks for trouble `interrupt`, whose `seconds` count from the begin of Training."""
-
-    def __init__(self, cloud: Cloud, job: str, began: float, control: Control) -> None:
-        self._cloud = cloud
-        self._job = job
-        self._began = began
-        self._control = control
-        self._at: float | None = None
-        self.due = threading.Event()
-
-    def __call__(self) -> None:
-        if self._at is None and (hitch := self._cloud.trouble.next("interrupt", self._job)):
-            self._at = self._began + hitch.seconds
-        if self._at is not None and self._cloud.clock.now() >= self._at:
-            self.due.set()
-            self._control.changed.set()
-
-
-class _InstanceMetrics:
-    """CPUUtilization and MemoryUtilization of each host, once in `Timeouts.instance_metrics`."""
-
-    def __init__(self, cloud: Cloud, job: str, processes: Cluster) -> None:
-        self._cloud = cloud
-        self._job = job
-        self._processes = processes
-        self._hosts: dict[str, Usage] = {}
-        self._last = cloud.clock.now()
-
-    def __call__(self) -> None:
-        now = self._cloud.clock.now()
-        if now - self._last < self._cloud.settings.timeouts.instance_metrics:
-            return
-        since, self._last = self._last, now
-        for host, pid in self._processes.processes.items():
-            usage = self._hosts.setdefault(host, Usage(pid, since))
-            for name, value in (usage.measure(now) or {}).items():
-                dimensions = {"Host": f"{self._job}/{host}"}
-                self._cloud.metrics.put(_NAMESPACE, name, value, dimensions, unit="Percent", at=now)
 
 
 def _synced(mirrors: Sequence[Mirror]) -> DataError | None:

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import psutil
 
+from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.training.cluster import Cluster
+
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
+
 
 class Usage:
     """Measures one tree of processes; each call tells of the time since the one before."""
@@ -42,3 +47,27 @@ class Usage:
             "CPUUtilization": max(0.0, 100.0 * used / elapsed),
             "MemoryUtilization": min(100.0, 100.0 * memory / psutil.virtual_memory().total),
         }
+
+
+class InstanceMetrics:
+    """Tells CloudWatch of each host of a job, once in `Timeouts.instance_metrics`."""
+
+    def __init__(self, cloud: Cloud, job: str, processes: Cluster) -> None:
+        self._cloud = cloud
+        self._job = job
+        self._processes = processes
+        self._hosts: dict[str, Usage] = {}
+        self._last = cloud.clock.now()
+
+    def __call__(self) -> None:
+        """To be called every now and then."""
+        now = self._cloud.clock.now()
+        if now - self._last < self._cloud.settings.timeouts.instance_metrics:
+            return
+        since, self._last = self._last, now
+        for host, pid in self._processes.processes.items():
+            usage = self._hosts.setdefault(host, Usage(pid, since))
+            for name, value in (usage.measure(now) or {}).items():
+                self._cloud.metrics.put(
+                    NAMESPACE, name, value, {"Host": f"{self._job}/{host}"}, unit="Percent", at=now
+                )
