@@ -42,6 +42,8 @@ from localcloud.ministack.server import MiniStack
 from localcloud.sagemaker.app import build_app
 from localcloud.tail import Tail, TailedLogs
 from localcloud.trouble import Rules
+from localcloud.trouble.http import routes as trouble_routes
+from localcloud.trouble.http import told
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +95,9 @@ def run(
         closers.append(logs.close)
         metrics = CloudWatchMetrics(make)
         closers.append(metrics.close)
-        events = EventBus(home.events_db, make, ACCOUNT, region)
+        rules = Rules(home.trouble_db)
+        closers.append(rules.close)
+        events = EventBus(home.events_db, make, ACCOUNT, region, trouble=rules)
         closers.append(events.close)
         events.start()
         tail, series = Tail(), page.Series()
@@ -102,6 +106,7 @@ def run(
             tail,
             page.About(home, running),
             events=lambda: page.told_events(events),
+            trouble=lambda: [told(rule) for rule in rules.all()],
             older=page.OlderLines(make),
         )
         server = Server(
@@ -110,14 +115,14 @@ def run(
                 events=events,
                 logs=TailedLogs(logs, tail),
                 metrics=page.WatchedMetrics(metrics, series),
-                trouble=Rules(),
+                trouble=rules,
                 images=images,
                 home=home.root,
                 region=region,
                 account=ACCOUNT,
                 url=ports.sagemaker_url,
                 endpoints=ports.endpoints(),
-                routes=page.routes(parts),
+                routes=[*page.routes(parts), *trouble_routes(rules)],
             ),
             bound,
             give_up,

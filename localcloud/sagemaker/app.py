@@ -45,6 +45,7 @@ from localcloud.sagemaker.errors import (
     UnknownOperationException,
     UnknownPath,
 )
+from localcloud.sagemaker.hitches import RUNTIME, carry_out
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.metrics import Progress
@@ -170,8 +171,12 @@ class _Server:
                 raise UnknownOperationException(f"X-Amz-Target {target!r} is none of SageMaker.")
             caller = self._cloud.access.caller(headers)
             name = target.removeprefix(_TARGET_PREFIX)
-            answer = perform(self._cloud, caller, name, _parsed(body))
-            return Response(json.dumps(answer), media_type=_JSON_1_1)
+
+            def call() -> Response:
+                answer = perform(self._cloud, caller, name, _parsed(body))
+                return Response(json.dumps(answer), media_type=_JSON_1_1)
+
+            return carry_out(self._cloud, caller, name, call)
 
         return await self._answer(work, self._calls, _json_error)
 
@@ -183,11 +188,15 @@ class _Server:
         def work() -> Response:
             cloud = self._cloud
             caller = cloud.access.caller(headers)
-            authorize(cloud, caller, "InvokeEndpoint", [cloud.arn(Kind.ENDPOINT, name)], {})
-            answer = invoke(cloud, name, headers, body)
-            response = Response(answer.body)
-            response.headers.update(answer.headers)
-            return response
+
+            def call() -> Response:
+                authorize(cloud, caller, "InvokeEndpoint", [cloud.arn(Kind.ENDPOINT, name)], {})
+                answer = invoke(cloud, name, headers, body)
+                response = Response(answer.body)
+                response.headers.update(answer.headers)
+                return response
+
+            return carry_out(cloud, caller, "InvokeEndpoint", call, RUNTIME)
 
         return await self._answer(work, self._invocations, _rest_error)
 

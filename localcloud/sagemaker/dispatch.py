@@ -1,7 +1,7 @@
 """Which function answers which operation, and what is checked before it is called.
 
 The order, as at AWS: the operation exists → the body fits the service model → IAM allows the
-action, the tags and the passing of roles → the function.
+action, the tags and the passing of roles → quotas → the function.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.ports import AccessDenied, Caller
+from localcloud.sagemaker import quotas
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import (
     AccessDeniedException,
@@ -132,6 +133,7 @@ def perform(cloud: Cloud, caller: Caller, name: str, request: object) -> dict[st
     body = {key: value for key, value in body.items() if value is not None}
     resources = operation.resources(cloud, body)
     authorize(cloud, caller, name, resources, body, roles=operation.roles)
+    quotas.check(cloud, name, body)
     return operation.handler(cloud, body)
 
 
