@@ -162,7 +162,8 @@ class ModelServer:
         """One request; a container that has died is started again first, and once when it dies
         meanwhile.
 
-        body: an open file is sent from its beginning, and told with its length
+        body: an open file is sent from its beginning, and told with its length unless `headers` has
+        `Transfer-Encoding: chunked`
         timeout: seconds for each wait on the container, not for the whole answer
         sink: where the body of an answer below 400 goes, so that it need not fit into memory
 
@@ -236,7 +237,8 @@ class _Request:
         """Status, headers and body of the answer."""
         body, headers = self.body, dict(self.headers)
         if body is not None and not isinstance(body, bytes):
-            headers["Content-Length"] = str(body.seek(0, io.SEEK_END))
+            if "Transfer-Encoding" not in headers:
+                headers["Content-Length"] = str(body.seek(0, io.SEEK_END))
             body.seek(0)
         response = pool.request(
             self.method,
