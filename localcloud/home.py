@@ -5,7 +5,9 @@
     ├── localcloud.json     pid, start time, ports of the cloud that runs; written when it is ready
     ├── localcloud.lock     held while a cloud runs on this home (flock); names its pid and ports
     ├── events.db           events on their way to the rules' targets (SQLite)
+    ├── trouble.db          the rules of trouble on demand (SQLite)
     ├── images.toml         the user's own images, beside those of localcloud/images.toml; optional
+    ├── sagemaker-sdk.yaml  what the SageMaker Python SDK must be told; named in `env`
     ├── logs/               localcloud.log, ministack.log
     ├── ministack/          state/, s3/ (object bytes), tmp/
     └── sagemaker/          state.db, jobs/, models/
@@ -37,6 +39,15 @@ DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
+_SDK_CONFIG = """\
+SchemaVersion: "1.0"
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+      Session:
+        DefaultS3Bucket: {bucket}
+"""
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
@@ -102,6 +113,10 @@ class Home:
         return self.root / "env"
 
     @property
+    def sdk_config_file(self) -> Path:
+        return self.root / "sagemaker-sdk.yaml"
+
+    @property
     def state_file(self) -> Path:
         return self.root / "localcloud.json"
 
@@ -118,6 +133,11 @@ class Home:
         return self.root / "images.toml"
 
     @property
+    def trouble_db(self) -> Path:
+        """The rules of trouble on demand."""
+        return self.root / "trouble.db"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -129,11 +149,6 @@ class Home:
     @property
     def ministack(self) -> Path:
         return self.root / "ministack"
-
-    @property
-    def trouble_db(self) -> Path:
-        """The rules of trouble on demand."""
-        return self.root / "trouble.db"
 
     @property
     def sagemaker(self) -> Path:
@@ -174,6 +189,16 @@ class Home:
         """Write `env` in one step: a reader sees the old file or the new one."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
         write_atomically(self.env_file, "".join(lines))
+
+    def write_sdk_config(self, region: str) -> dict[str, str]:
+        """Write the SageMaker Python SDK's defaults; returns the variable that it finds them by.
+
+        For its default bucket and for telemetry the SDK asks STS in AWS itself, whatever endpoints
+        are set: it is told the bucket's name, and that no telemetry is wanted.
+        """
+        bucket = f"sagemaker-{region}-{ACCOUNT}"  # the name that the SDK would have found
+        write_atomically(self.sdk_config_file, _SDK_CONFIG.format(bucket=bucket))
+        return {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(self.sdk_config_file)}
 
     def read_env(self) -> dict[str, str]:
         """The variables of `env`; empty where it was not written yet."""

@@ -145,7 +145,8 @@ async def _respond(send: Send, answer: Answer, close: bool) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket on the address. Raises OSError when it is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    server = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where it sees the protocol named.
+    server = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((host, port))
     server.listen(1024)
