@@ -9,15 +9,14 @@ from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import MissingResource, ResourceInUse, ValidationException
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import models
-from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 from localcloud.sagemaker.state_changes import publish_transform_job
 from localcloud.sagemaker.store import Kind, Resource
-
-_LARGEST_BUFFER = 100  # MB over all concurrent transforms
+from localcloud.sagemaker.transform.checks import check
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    _check(cloud, request)
+    check(request)
+    models.get(cloud, request["ModelName"])
     job = cloud.create(
         Kind.TRANSFORM_JOB,
         request["TransformJobName"],
@@ -65,29 +64,6 @@ def _get(cloud: Cloud, request: dict[str, Any]) -> Resource:
     if job is None:
         raise MissingResource(f"Could not find requested job with name: {name}")
     return job
-
-
-def _check(cloud: Cloud, request: dict[str, Any]) -> None:
-    refuse(request, ("DataProcessing", "DataCaptureConfig"))
-    source = request["TransformInput"]["DataSource"].get("S3DataSource")
-    if source is None:
-        raise unsupported("TransformInput.DataSource other than S3DataSource")
-    only(source["S3DataType"], ("S3Prefix", "ManifestFile"), "TransformInput S3DataType")
-    only(request["TransformInput"].get("SplitType"), ("None",), "TransformInput.SplitType")
-    only(request["TransformInput"].get("CompressionType"), ("None",), "CompressionType")
-    if request.get("BatchStrategy") == "SingleRecord":
-        raise ValidationException("BatchStrategy SingleRecord needs a SplitType other than None.")
-    if request["TransformResources"]["InstanceCount"] > 1:
-        raise unsupported("TransformResources.InstanceCount greater than 1")
-    payload, concurrent = (
-        request.get("MaxPayloadInMB", 6),
-        request.get("MaxConcurrentTransforms", 1),
-    )
-    if payload * concurrent > _LARGEST_BUFFER:
-        raise ValidationException(
-            f"MaxConcurrentTransforms * MaxPayloadInMB must not exceed {_LARGEST_BUFFER} MB."
-        )
-    models.get(cloud, request["ModelName"])
 
 
 def _summary(job: Resource) -> dict[str, Any]:
