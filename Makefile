@@ -10,6 +10,7 @@ TOOLS := .venv/.tools
 DEV := .venv/.dev
 CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/.made
 PYTEST := $(VENVS)/pytest/.made
+CLIENTS := $(VENVS)/clients/.made
 
 .PHONY: help setup setup-test demo up down test lint bench lock package deploy destroy clean
 .DEFAULT_GOAL := help
@@ -19,7 +20,7 @@ help: ## list the commands
 
 setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
 
-setup-test: setup $(DEV) $(PYTEST)
+setup-test: setup $(DEV) $(PYTEST) $(CLIENTS)
 
 demo: setup ## the whole loop on real images, in about three minutes (DATA=full: all 70,000)
 	@$(BIN)/python -m cli.demo --data $(DATA)
@@ -43,10 +44,11 @@ bench: setup-test ## run the benchmarks
 	done
 
 lock: $(DEV) ## pin requirements/*.in anew, with hashes
-	@for file in requirements/*.in; do \
+	@cd requirements && for file in *.in; do \
 		echo "$$file"; \
-		$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
-			--no-emit-index-url --python-version 3.11 "$$file" -o "$${file%.in}.txt" || exit 1; \
+		../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
+			--no-emit-index-url --override overrides.txt --python-version 3.11 \
+			"$$file" -o "$${file%.in}.txt" || exit 1; \
 	done
 
 package: $(TOOLS) ## build the CloudFormation package in build/

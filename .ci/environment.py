@@ -67,7 +67,8 @@ def check_python() -> None:
 
 def make(options: argparse.Namespace) -> None:
     """Install; the environment is empty before, unless it is to be added to."""
-    install = ["--require-hashes", "-r", options.requirements]
+    # The files name every package, those that packages need too.
+    install = ["--no-deps", "--require-hashes", "-r", options.requirements]
     if options.kind == "folder":
         shutil.rmtree(options.folder, ignore_errors=True)
         pip(sys.executable, [*install, "--target", options.folder])

@@ -93,6 +93,7 @@ def start_and_deploy(home: Home, port: int | None, build: Path, console: Console
                     "PIGEONHOLE_STAGE": deployed.stage,
                     "PIGEONHOLE_BUCKET": deployed.bucket,
                     "PIGEONHOLE_API": deployed.api,
+                    **home.write_sdk_config(running.region),
                 }
             )
             _carry_on(session, deployed)
