@@ -1,7 +1,7 @@
 """The page of the local cloud and the JSON behind it, read-only.
 
 GET /                                   the page
-GET /_pigeonhole/page.{css,js,svg}      what it is made of
+GET /_pigeonhole/{page.css,page.js,…}   what it is made of
 GET /_pigeonhole/state                  everything it shows (docs/watch.md); ETag, 304
 GET /_pigeonhole/logs?group=&name=&after=    the last lines of a job or an endpoint
 
@@ -34,6 +34,12 @@ from localcloud.tail import Line, Tail
 
 FORMAT = 1
 _FILES = Path(__file__).parent / "files"
+_MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 _FRESH = 0.4  # seconds
 _MOST_LINES = 500  # in an answer
 _AT_ONCE = 4  # threads that all open pages share; the API's own are not touched
@@ -64,12 +70,10 @@ class Parts:
 def routes(parts: Parts) -> list[BaseRoute]:
     """For `build_app(routes=…)`, whose store they read."""
     page = _Page(parts)
-    files = [("/", "page.html", "text/html"), ("/favicon.ico", "page.svg", "image/svg+xml")]
-    for kind, media in (("css", "text/css"), ("js", "text/javascript"), ("svg", "image/svg+xml")):
-        files.append((f"/_pigeonhole/page.{kind}", f"page.{kind}", media))
+    paths = {"/": "page.html", "/favicon.ico": "page.svg"}
+    paths |= {f"/_pigeonhole/{n}": n for n in ("page.css", "page.js", "tree.js", "page.svg")}
     found: list[BaseRoute] = [
-        Route(path, guarded(_file(_FILES / name, media)), methods=["GET"])
-        for path, name, media in files
+        Route(path, guarded(_file(_FILES / name)), methods=["GET"]) for path, name in paths.items()
     ]
     found.append(Route("/_pigeonhole/state", guarded(page.state), methods=["GET"]))
     found.append(Route("/_pigeonhole/logs", guarded(page.logs), methods=["GET"]))
@@ -148,9 +152,9 @@ class _Page:
         return await to_thread.run_sync(work, limiter=self._limiter)
 
 
-def _file(path: Path, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
     """Read once: the page of a running cloud does not change under its JSON."""
-    content = path.read_bytes()
+    content, media_type = path.read_bytes(), _MEDIA_TYPES[path.suffix]
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
     async def answer(request: Request) -> Response:

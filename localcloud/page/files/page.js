@@ -1,9 +1,8 @@
 // Shows /_pigeonhole/state, once a second. Names, messages and log lines are other people's words:
 // they become text nodes and nothing else (the page's policy forbids innerHTML altogether).
-"use strict";
 
-const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "polyline", "circle", "line", "title"]);
+import { fill, h } from "./tree.js";
+
 const SECOND = 1000;
 const MOST_LINES = 2000;
 const BUSY = new Set(["InProgress", "Stopping", "Creating", "Updating", "SystemUpdating", "Deleting"]);
@@ -16,47 +15,6 @@ const GROUPS = {
   endpoint: (name) => `/aws/sagemaker/Endpoints/${name}`,
 };
 const $ = (id) => document.getElementById(id);
-
-// ---- a tree of elements, and how it becomes the present one without losing focus or scroll ----
-
-function h(tag, attributes = {}, ...children) {
-  const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
-  }
-  for (const child of children.flat()) {
-    if (child !== null && child !== undefined && child !== false) element.append(child);
-  }
-  return element;
-}
-
-function morph(old, wanted) {
-  for (const { name } of [...old.attributes]) {
-    if (!wanted.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  }
-  for (const { name, value } of wanted.attributes) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  }
-  fill(old, [...wanted.childNodes]);
-}
-
-function fill(parent, children) {
-  const keyed = new Map();
-  for (const child of parent.children) if (child.dataset?.key) keyed.set(child.dataset.key, child);
-  children.forEach((wanted, index) => {
-    let old = parent.childNodes[index];
-    const same = keyed.get(wanted.dataset?.key);
-    if (same && same !== old) old = parent.insertBefore(same, old ?? null);
-    if (!old) parent.append(wanted);
-    else if (old.nodeName !== wanted.nodeName || old.dataset?.key !== wanted.dataset?.key) {
-      if (keyed.has(old.dataset?.key)) parent.insertBefore(wanted, old);
-      else old.replaceWith(wanted);
-    } else if (old.nodeType === Node.TEXT_NODE) {
-      if (old.data !== wanted.data) old.data = wanted.data;
-    } else morph(old, wanted);
-  });
-  while (parent.childNodes.length > children.length) parent.lastChild.remove();
-}
 
 // ---- words ----
 
@@ -85,7 +43,9 @@ const clock = (at) => new Date(at * SECOND).toLocaleString();
 const number = (value) =>
   Number.isInteger(value) ? value.toLocaleString() : Number(value.toPrecision(4)).toString();
 const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
-const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
+// InProgress, IN_PROGRESS → In progress
+const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase()
+  .replace(/^./, (first) => first.toUpperCase());
 const micros = (us) => (us < 999500 ? `${number(Math.round(us / 100) / 10)} ms` : `${number(us / 1e6)} s`);
 const command = (text) => h("code", { class: "command" }, text);
 const tone = (status) =>
@@ -108,9 +68,9 @@ function sparkline(points, label) {
     h("circle", { cx: x(end), cy: y(values[end]), r: "2" }));
 }
 
-function metrics(found) {
-  const rank = (m) => (/heldout|objective/.test(m.name) ? 0 : /accuracy|auc|f1/i.test(m.name) ? 1 : 2);
-  const shown = [...found].sort((a, b) => rank(a) - rank(b)).slice(0, 6);
+function metrics(found, most) {
+  const rank = ({ name }) => (/held|test|objective/i.test(name) ? 0 : /accuracy|auc|f1/i.test(name) ? 1 : 2);
+  const shown = [...found].sort((a, b) => rank(a) - rank(b)).slice(0, most);
   if (!shown.length) return null;
   return h("dl", { class: "metrics" }, shown.map((m) => h("div", { "data-key": m.name },
     h("dt", {}, m.name),
@@ -150,9 +110,17 @@ function trials(job) {
 // ---- sections ----
 
 function section(id, title, note, items, empty) {
-  return h("section", { id, "data-key": id, class: items.length ? "" : "empty", "aria-labelledby": `${id}-title` },
+  return h("section", { id, "data-key": id, class: items.length ? null : "empty", "aria-labelledby": `${id}-title` },
     h("h2", { id: `${id}-title` }, title, note ? h("small", {}, note) : null),
     items.length ? h("ul", { class: "rows" }, items) : h("p", { class: "hint" }, empty));
+}
+
+// Of finished jobs only the newest stand in the open.
+function jobs(found, draw) {
+  const open = found.filter((job, i) => i < 5 || BUSY.has(job.status));
+  const rest = found.filter((job) => !open.includes(job));
+  return [...open.map(draw), rest.length ? h("li", { "data-key": "/earlier", class: "earlier" }, h("details", {},
+    h("summary", {}, `${rest.length} earlier`), h("ul", { class: "rows" }, rest.map(draw)))) : null].filter(Boolean);
 }
 
 function row(kind, item, { when, status = item.status, text, facts = [], body = [] }) {
@@ -177,9 +145,9 @@ function training(job) {
   const busy = BUSY.has(job.status);
   return row("training", job, {
     when: when(job),
-    text: busy && job.secondary ? words(job.secondary) : words(job.secondary ?? job.status),
-    facts: [machines(job), job.spot && "spot", busy && job.message],
-    body: [busy ? phases(job) : null, metrics(busy || job.metrics.length < 4 ? job.metrics : job.metrics)],
+    text: words(job.secondary ?? job.status),
+    facts: [machines(job), job.spot && "spot", busy && !PHASES.includes(job.secondary) && job.message],
+    body: [busy ? phases(job) : null, metrics(job.metrics, busy ? 8 : 4)],
   });
 }
 
@@ -187,7 +155,7 @@ function tuning(job) {
   const done = job.trials.length ? Object.values(job.counters).reduce((a, b) => a + b, 0) : 0;
   const part = (status, kind) => {
     const n = job.counters[status] ?? 0;
-    return n ? h("span", { class: kind, style: null, "data-share": n / (job.most || done) }) : null;
+    return n ? h("span", { class: kind, "data-share": n / (job.most || done) }) : null;
   };
   const best = job.best && [
     h("b", {}, number(job.best.value)), ` ${job.objective.name}, best so far, by `,
@@ -247,21 +215,31 @@ function group(item) {
     item.more ? h("p", { class: "facts" }, `and ${item.more} older`) : null);
 }
 
+function model(item) {
+  return h("li", { "data-key": item.name },
+    h("div", { class: "line" }, h("span", { class: "name" }, item.name), h("span", { class: "when" }, since(item.created))),
+    h("p", { class: "facts" }, item.package ?? item.image));
+}
+
 function happened(event) {
-  const kind = event.type.replace(/^SageMaker /, "").replace(/ State Change$/, "");
+  const kind = event.type.replace(/^SageMaker /, "").replace(/ State Change$/, "").toLowerCase();
   const status = event.status === "InProgress" ? event.secondary ?? event.status : event.status ?? "";
+  const reached = event.deliveries.map((d) => h("span", { class: d.outcome === "delivered" ? null : "bad" },
+    `→ ${d.target} ${d.outcome === "delivered" ? `after ${micros((d.at - event.at) * 1e6)}` : d.outcome} `));
   return h("li", { "data-key": event.id },
     h("div", { class: "line" }, dot(tone(event.status)), h("span", { class: "name" }, event.name),
-      state(event.status ?? "", words(status)), h("span", { class: "when" }, since(event.at))),
-    h("p", { class: "facts" }, kind, event.trouble ? h("span", { class: "bad" }, ` · ${event.trouble}`) : null,
-      event.deliveries.length ? event.deliveries.map((d) => ` · ${d.target}: ${d.outcome === "delivered" ? `after ${micros((d.at - event.at) * 1e6)}` : d.outcome}`)
-        : " · no rule asks for it, or it is under way"));
+      state(event.status ?? "", words(status)), h("span", { class: "facts" }, kind), h("span", { class: "when" }, since(event.at))),
+    event.trouble ? h("p", { class: "facts bad" }, `${event.trouble}, as somebody asked`) : null,
+    reached.length ? h("p", { class: "facts" }, reached) : null);
 }
 
 function rule(item) {
-  return h("li", { "data-key": item.id }, h("div", { class: "line" }, dot("bad"),
-    h("span", { class: "name" }, item.kind), h("span", {}, `on ${item.pattern}`),
-    h("span", { class: "when" }, item.times === null ? "until it is cleared" : `${item.times} more times`)));
+  const times = item.times === null ? "until it is cleared" : count(item.times, "more time");
+  return h("li", { "data-key": item.number },
+    h("div", { class: "line" }, dot("bad"), h("span", { class: "name" }, item.kind), `on ${item.on}`,
+      h("span", { class: "when" }, times)),
+    h("p", { class: "facts" }, [`struck ${count(item.used, "time")}`, item.seconds && `${item.seconds} s`, item.message]
+      .filter(Boolean).join(" · ")));
 }
 
 // ---- the whole ----
@@ -284,19 +262,17 @@ function draw() {
   ]);
   const samples = "docs/examples/fashion-mnist";
   fill($("jobs"), [
-    section("training", "Training jobs", more("training-job", seen.training.length), seen.training.map(training),
+    section("training", "Training jobs", more("training-job", seen.training.length), jobs(seen.training, training),
       ["None yet. Drop CSVs, and a job trains on them: ", command(`pigeonhole drop ${samples}/*.csv.gz ${samples}/dataset.json${cloud.option}`)]),
-    section("tuning", "Tuning jobs", more("hyper-parameter-tuning-job", seen.tuning.length), seen.tuning.map(tuning),
+    section("tuning", "Tuning jobs", more("hyper-parameter-tuning-job", seen.tuning.length), jobs(seen.tuning, tuning),
       ["None yet. How one is started: ", command("aws sagemaker create-hyper-parameter-tuning-job help")]),
     section("endpoints", "Endpoints", more("endpoint", seen.endpoints.length), seen.endpoints.map(endpoint),
       "None yet. The first model that is good enough goes live here by itself."),
-    section("transform", "Batch transform jobs", more("transform-job", seen.transform.length), seen.transform.map(transform),
+    section("transform", "Batch transform jobs", more("transform-job", seen.transform.length), jobs(seen.transform, transform),
       ["None yet. Once a model is live, have a folder of images sorted: ", command(`pigeonhole classify FOLDER${cloud.option}`)]),
     section("registry", "Model registry", more("model-package-group", seen.groups.length), seen.groups.map(group),
       "No model is registered yet. Each model that was trained is, with its version and approval."),
-    section("models", "Models", more("model", seen.models.length), seen.models.map((m) => h("li", { "data-key": m.name },
-      h("div", { class: "line" }, h("span", { class: "name" }, m.name), h("span", { class: "when" }, since(m.created))),
-      h("p", { class: "facts" }, m.package ?? m.image))), "None yet. Endpoints and transform jobs are made from models."),
+    section("models", "Models", more("model", seen.models.length), jobs(seen.models, model), "None yet. Endpoints and transform jobs are made from models."),
   ]);
   fill($("side"), [
     section("trouble", "Trouble in force", "", seen.trouble.map(rule),
@@ -348,6 +324,9 @@ async function readLog(target, group, name) {
   }
 }
 
+// algo-1-1795273000 → algo-1, AllTraffic/3f0c99aa12bc… → AllTraffic/3f0c
+const short = (stream) => stream.replace(/^(algo-\d+)-\d+$/, "$1").replace(/\/(\w{4})\w+$/, "/$1");
+
 function showLines(told) {
   const box = $("log-lines");
   const running = told.containers.length;
@@ -357,7 +336,7 @@ function showLines(told) {
   log.after = told.next;
   for (const line of told.lines) {
     const text = line.text.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "").replace(/[\b\r]+/g, " ");
-    box.append(h("div", { title: clock(line.at) }, h("span", { class: "stream" }, line.stream.slice(0, 14)), text));
+    box.append(h("div", { title: clock(line.at) }, h("span", { class: "stream" }, short(line.stream)), text));
   }
   while (box.childElementCount > MOST_LINES) box.firstChild.remove();
   $("log-note").textContent = running ? `${count(running, "container")} running`
