@@ -1,7 +1,8 @@
 """Run every test with the interpreter of the part it tests; add it all up.
 
-The containers' tests run in the containers' own environments with nothing but pytest beside them;
-all other tests run in `.venv`. Two groups run at a time: the end-to-end tests wait more than they
+The containers' tests run in the containers' own environments with nothing but pytest beside them,
+those of other clients (the SageMaker SDK, the AWS CLI) in `.venvs/clients`; all other tests run in
+`.venv`. Two groups run at a time: the end-to-end tests wait more than they
 compute. A group's output is printed when it ends. The last line is `N passed, N failed`. Exit
 status: 0 when nothing failed.
 
@@ -41,7 +42,11 @@ class Group:
 def groups() -> list[Group]:
     """What to run, in the order of their start: the longest, then unit and contract tests."""
     own = Path(sys.executable)
-    found = [Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own)]
+    clients = VENVS / "clients" / "bin" / "python"
+    found = [
+        Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own),
+        Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
+    ]
     for level in ("unit", "contract"):
         folder = REPO / "tests" / level
         parts = sorted(p for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__")

@@ -22,7 +22,8 @@ from botocore.config import Config
 REPO = Path(__file__).parents[2]
 SAMPLE = REPO / "docs" / "examples" / "fashion-mnist"
 T = TypeVar("T")
-PIGEONHOLE = Path(sys.executable).with_name("pigeonhole")
+_BESIDE = Path(sys.executable).with_name("pigeonhole")
+PIGEONHOLE = _BESIDE if _BESIDE.exists() else REPO / ".venv" / "bin" / "pigeonhole"
 
 
 def free_port_pair() -> int:
