@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 import uuid
@@ -155,9 +156,7 @@ def renamed(client: Any, prefix: str) -> Any:
     """
 
     def before(params: dict[str, Any], **_: Any) -> None:
-        for member in _NAMES & params.keys():
-            if not str(params[member]).startswith("arn:"):
-                params[member] = prefix + params[member]
+        params.update(_with(params, prefix))
 
     def after(parsed: dict[str, Any], **_: Any) -> None:
         parsed.update(_without(parsed, prefix))
@@ -175,8 +174,20 @@ _NAMES = {
     "EndpointConfigName",
     "EndpointName",
     "ModelPackageGroupName",
-    "NameContains",
 }
+
+
+_POSSIBLE = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,55}")  # others are meant to be refused
+
+
+def _with(value: Any, prefix: str, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _with(item, prefix, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with(item, prefix) for item in value]
+    if name == "NameContains" or (name in _NAMES and _POSSIBLE.fullmatch(str(value))):
+        return prefix + value
+    return value
 
 
 def _without(value: Any, prefix: str) -> Any:
