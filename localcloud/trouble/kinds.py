@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 ONCE = 1
 UNTIL_CLEARED = None
 
+SPARED = "pigeonhole-local-cloud"  # in the User-Agent of the local cloud's own calls
+
 _CALLS = "an operation: CreateTrainingJob of any service, or sqs:SendMessage, s3:*, execute-api:*"
 _INSTANCES = "an instance type: ml.g5.xlarge, ml.g*"
 _EVENTS = (
@@ -66,6 +68,13 @@ KINDS = {
             seconds_are="how long",
         ),
         KindOfTrouble(
+            "kill-caller",
+            _CALLS,
+            "The Lambda function that makes the call is killed, before the call took effect or "
+            "after; so are its other invocations that run.",
+            ("by", "when"),
+        ),
+        KindOfTrouble(
             "quota",
             _INSTANCES,
             "The account's limit for the instance type is 0: ResourceLimitExceeded.",
@@ -75,13 +84,16 @@ KINDS = {
         KindOfTrouble(
             "capacity",
             _INSTANCES,
-            "AWS has no such instance free: the job fails with CapacityError.",
-            ("message",),
+            "AWS has no such instance free: the job fails with CapacityError; a managed spot "
+            "training job waits instead.",
+            ("message", "seconds"),
+            seconds_are="how long a spot job waits; 0: until its MaxWaitTimeInSeconds is over",
         ),
         KindOfTrouble(
             "interrupt",
             "a training job's name",
-            "The spot instance is taken away; the job starts again when it has checkpoints.",
+            "The instances of a managed spot training job are taken away; it begins again, from "
+            "its checkpoints.",
             ("seconds",),
             seconds_are="how long after training began",
         ),
@@ -111,7 +123,7 @@ KINDS = {
         KindOfTrouble(
             "events-reorder",
             _EVENTS,
-            "The event is held until the next one of its type has gone.",
+            "The event is held until the next one of its type (S3: of its bucket) has gone.",
             ("seconds",),
             seconds=60.0,
             seconds_are="how long it is held at most",

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,8 @@ class Cluster:
         self._containers = containers
         self._changed = changed
         self._running: list[tuple[Host, Process]] = []
+        self._ending = False
+        self._failed: tuple[Host, int] | None = None
 
     def start(
         self,
@@ -111,12 +114,17 @@ class Cluster:
         try:
             for host, spec in specs:
                 process = self._containers.run(
-                    spec, on_line=on_line, on_exit=lambda _: self._changed.set()
+                    spec, on_line=on_line, on_exit=partial(self._exited, host)
                 )
                 self._running.append((host, process))
         except BaseException:
             self.stop(0.0)
             raise
+
+    def _exited(self, host: Host, status: int) -> None:
+        if status and not self._ending and self._failed is None:
+            self._failed = host, status
+        self._changed.set()
 
     @property
     def processes(self) -> dict[str, int]:
@@ -129,12 +137,10 @@ class Cluster:
         return all(status is not None for status in statuses) or self.failed() is not None
 
     def failed(self) -> tuple[Host, int] | None:
-        """The first host (in order) that ended with another status than 0, and its status."""
-        for host, process in self._running:
-            status = process.poll()
-            if status:
-                return host, status
-        return None
+        """The host that was the first to end with another status than 0, and its status; none that
+        was told to end.
+        """
+        return self._failed
 
     def end_others(self, grace: float) -> None:
         """One host has failed: end the others."""
@@ -144,6 +150,7 @@ class Cluster:
         """SIGTERM to every host's process, `grace` seconds for all of them, SIGKILL; returns when
         they are gone.
         """
+        self._ending = True
         alive = [process for _, process in self._running if process.poll() is None]
         for process in alive:
             process.terminate() if grace else process.kill()

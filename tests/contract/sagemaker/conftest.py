@@ -99,7 +99,13 @@ class Running(Account):
     trouble: Rules = field(default_factory=Rules)
     timeouts: Timeouts = field(
         default_factory=lambda: Timeouts(
-            stop_job=1.0, stop_server=2.0, serverless_start=4.0, instance_start=4.0, invocation=2.0
+            stop_job=1.0,
+            stop_server=2.0,
+            serverless_start=4.0,
+            instance_start=4.0,
+            invocation=2.0,
+            sync=0.1,
+            instance_metrics=0.5,
         )
     )
     url: str = ""
@@ -157,11 +163,11 @@ def sagemaker(
 
 
 @contextlib.contextmanager
-def running(s3_url: str, home: Path) -> Iterator[Running]:
-    """Start, and stop at the end."""
+def running(s3_url: str, home: Path, **members: Any) -> Iterator[Running]:
+    """Start one with these members of `Running` (timeouts, …), and stop it at the end."""
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     client("s3", s3_url).create_bucket(Bucket=bucket)
-    found = Running(home, s3_url, bucket)
+    found = Running(home, s3_url, bucket, **members)
     found.start()
     try:
         yield found
