@@ -95,6 +95,11 @@ class Variant:
             shown["RoutingConfig"] = self.config["RoutingConfig"]
         return shown
 
+    def summary_of_change(self, wanted: Variant) -> dict[str, Any]:
+        """The summary while it becomes `wanted`: Current… as it is, Desired… as it will be."""
+        later = {k: v for k, v in wanted.summary.items() if k.startswith("Desired")}
+        return {**self.summary, **later}
+
 
 @dataclass(frozen=True)
 class Deployment:

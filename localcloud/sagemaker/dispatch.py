@@ -27,6 +27,7 @@ from localcloud.sagemaker.operations import (
     tags,
     training_jobs,
     transform_jobs,
+    tuning_jobs,
 )
 from localcloud.sagemaker.store import Kind
 from localcloud.sagemaker.validation import operation_model, validate
@@ -39,7 +40,7 @@ Resources = Callable[[Cloud, Request], list[str]]
 @dataclass(frozen=True)
 class Operation:
     """`resources` gives the ARNs on which IAM must allow the action, `roles` the members to
-    PassRole.
+    PassRole: `RoleArn`, or `Definition.RoleArn` inside a structure or each of a list of them.
     """
 
     handler: Handler
@@ -76,7 +77,9 @@ _MODEL = _named(Kind.MODEL, "ModelName")
 _ENDPOINT_CONFIG = _named(Kind.ENDPOINT_CONFIG, "EndpointConfigName")
 _ENDPOINT = _named(Kind.ENDPOINT, "EndpointName")
 _TRANSFORM_JOB = _named(Kind.TRANSFORM_JOB, "TransformJobName")
+_TUNING_JOB = _named(Kind.TUNING_JOB, "HyperParameterTuningJobName")
 _ROLE = ("RoleArn",)
+_TRIALS_ROLES = ("TrainingJobDefinition.RoleArn", "TrainingJobDefinitions.RoleArn")
 _EXECUTION_ROLE = ("ExecutionRoleArn",)
 
 OPERATIONS: dict[str, Operation] = {
@@ -84,6 +87,12 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeTrainingJob": Operation(training_jobs.describe, _TRAINING_JOB),
     "ListTrainingJobs": Operation(training_jobs.list_, _any),
     "StopTrainingJob": Operation(training_jobs.stop, _TRAINING_JOB),
+    "CreateHyperParameterTuningJob": Operation(tuning_jobs.create, _TUNING_JOB, _TRIALS_ROLES),
+    "DescribeHyperParameterTuningJob": Operation(tuning_jobs.describe, _TUNING_JOB),
+    "ListHyperParameterTuningJobs": Operation(tuning_jobs.list_, _any),
+    "ListTrainingJobsForHyperParameterTuningJob": Operation(tuning_jobs.list_trials, _TUNING_JOB),
+    "StopHyperParameterTuningJob": Operation(tuning_jobs.stop, _TUNING_JOB),
+    "DeleteHyperParameterTuningJob": Operation(tuning_jobs.delete, _TUNING_JOB),
     "CreateModel": Operation(models.create, _MODEL, _EXECUTION_ROLE),
     "DescribeModel": Operation(models.describe, _MODEL),
     "ListModels": Operation(models.list_, _any),
@@ -94,6 +103,9 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteEndpointConfig": Operation(endpoint_configs.delete, _ENDPOINT_CONFIG),
     "CreateEndpoint": Operation(endpoints.create, _endpoint_and_config),
     "UpdateEndpoint": Operation(endpoints.update, _endpoint_and_config),
+    "UpdateEndpointWeightsAndCapacities": Operation(
+        endpoints.update_weights_and_capacities, _ENDPOINT
+    ),
     "DescribeEndpoint": Operation(endpoints.describe, _ENDPOINT),
     "ListEndpoints": Operation(endpoints.list_, _any),
     "DeleteEndpoint": Operation(endpoints.delete, _ENDPOINT),
@@ -152,9 +164,17 @@ def authorize(
             cloud.access.check(caller, f"sagemaker:{name}", resource)
         if request.get("Tags") and name != "AddTags":
             cloud.access.check(caller, "sagemaker:AddTags", resources[0])
-        for member in roles:
-            if member in request:
-                service = {"iam:PassedToService": "sagemaker.amazonaws.com"}
-                cloud.access.check(caller, "iam:PassRole", request[member], service)
+        for role in dict.fromkeys(r for member in roles for r in _members(request, member)):
+            service = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+            cloud.access.check(caller, "iam:PassRole", role, service)
     except AccessDenied as error:
         raise AccessDeniedException(str(error)) from error
+
+
+def _members(request: Request, path: str) -> list[str]:
+    """What a request has at a path of members; where one is a list, of each of its items."""
+    found: list[Any] = [request]
+    for member in path.split("."):
+        values = [part[member] for part in found if member in part]
+        found = [item for v in values for item in (v if isinstance(v, list) else [v])]
+    return found

@@ -8,8 +8,8 @@ to containers that come and go.
 How many requests one container gets at a time is not documented. The developer guide says that the
 service stands on Lambda, recommends one worker in a container, and counts a cold start when
 concurrent requests exceed those the endpoint is used to: so we give a container one request at a
-time. One machine has its limits: when as many containers run as it has CPUs (and all provisioned
-ones), further requests share the least busy container; on AWS each would have its own.
+time. One machine has its limits: when as many containers run as it has CPUs (and one more than the
+provisioned ones), further requests share the least busy container; on AWS each would have its own.
 
 After how long without requests a container ends is not documented either: see
 `Timeouts.serverless_idle`.
@@ -78,7 +78,7 @@ class ServerlessFleet(Fleet):
             # Among the others the one used last, so that the rest can end.
             running = [slot for slot in free if slot.server.running]
             return kept[0] if kept else max(running or free, key=lambda slot: slot.used)
-        if len(self._slots) < max(_FEWEST, os.cpu_count() or 1, self._provisioned):
+        if len(self._slots) < max(_FEWEST, os.cpu_count() or 1, self._provisioned + 1):
             self._slots.append(self._new_slot())
             return self._slots[-1]
         return min(self._slots, key=lambda slot: slot.busy)

@@ -6,12 +6,23 @@ from typing import Any
 
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import MissingResource, ValidationException
+from localcloud.sagemaker.hosting.instances import LEAST_BUSY, RANDOM
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import models
-from localcloud.sagemaker.operations._unsupported import refuse, unsupported
+from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 from localcloud.sagemaker.store import Kind, Resource
 
 _MEMORY_STEP = 1024  # MB
+_OF_INSTANCES = ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB", "RoutingConfig")
+_UNSUPPORTED = (
+    "InstancePools",
+    "AcceleratorType",
+    "AcceleratorPartitionLayouts",
+    "CoreDumpConfig",
+    "EnableSSMAccess",
+    "ManagedInstanceScaling",
+    "CapacityReservationConfig",
+)
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
@@ -69,43 +80,46 @@ def _check(cloud: Cloud, request: dict[str, Any]) -> None:
         ),
     )
     variants = request["ProductionVariants"]
-    serverless = [variant for variant in variants if "ServerlessConfig" in variant]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise ValidationException("The names of production variants must be unique.")
+    serverless = any("ServerlessConfig" in variant for variant in variants)
     if serverless and len(variants) > 1:
         raise ValidationException(
             "Multiple production variants are not supported for serverless endpoints."
         )
-    if len(variants) > 1:
-        raise unsupported("More than one production variant")
     for variant in variants:
-        if "ModelName" not in variant:
-            raise unsupported("A production variant without ModelName")
-        refuse(
-            variant,
-            (
-                "InstancePools",
-                "AcceleratorType",
-                "CoreDumpConfig",
-                "ManagedInstanceScaling",
-                "RoutingConfig",
-                "CapacityReservationConfig",
-            ),
-            "ProductionVariants.",
-        )
-        if "ServerlessConfig" in variant:
-            _check_serverless(variant)
-        elif "InstanceType" not in variant or "InitialInstanceCount" not in variant:
+        _check_variant(cloud, variant)
+    if serverless:
+        _without_network_settings(cloud, request)
+    refuse(request, ("EnableNetworkIsolation",))
+    if "AsyncInferenceConfig" in request:
+        if serverless:
             raise ValidationException(
-                f"Production variant {variant['VariantName']} needs ServerlessConfig, or "
-                "InstanceType and InitialInstanceCount."
+                "AsyncInferenceConfig is not supported for serverless endpoints."
             )
-        elif variant["InitialInstanceCount"] > 1:
-            raise unsupported("InitialInstanceCount greater than 1")
-        models.get(cloud, variant["ModelName"])
+        _check_asynchronous(request["AsyncInferenceConfig"])
+
+
+def _check_variant(cloud: Cloud, variant: dict[str, Any]) -> None:
+    if "ModelName" not in variant:
+        raise unsupported("A production variant without ModelName")
+    refuse(variant, _UNSUPPORTED, "ProductionVariants.")
+    routing = variant.get("RoutingConfig", {}).get("RoutingStrategy")
+    only(routing, (RANDOM, LEAST_BUSY), "ProductionVariants.RoutingConfig.RoutingStrategy")
+    if "ServerlessConfig" in variant:
+        _check_serverless(variant)
+    elif "InstanceType" not in variant or "InitialInstanceCount" not in variant:
+        raise ValidationException(
+            f"Production variant {variant['VariantName']} needs ServerlessConfig, or "
+            "InstanceType and InitialInstanceCount."
+        )
+    models.get(cloud, variant["ModelName"])
 
 
 def _check_serverless(variant: dict[str, Any]) -> None:
     size = variant["ServerlessConfig"]
-    for name in ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB"):
+    for name in _OF_INSTANCES:
         if name in variant:
             raise ValidationException(f"{name} cannot be given together with ServerlessConfig.")
     if size["MemorySizeInMB"] % _MEMORY_STEP:
@@ -113,12 +127,41 @@ def _check_serverless(variant: dict[str, Any]) -> None:
             f"Value '{size['MemorySizeInMB']}' for MemorySizeInMB must be one of "
             "1024, 2048, 3072, 4096, 5120, 6144."
         )
+    check_concurrency(size)
+
+
+def check_concurrency(size: dict[str, Any]) -> None:
+    """Of a ServerlessConfig. Raises ValidationException."""
     if size.get("ProvisionedConcurrency", 0) > size["MaxConcurrency"]:
         raise ValidationException(
             "ProvisionedConcurrency must be less than or equal to MaxConcurrency."
         )
-    if "ProvisionedConcurrency" in size:
-        raise unsupported("ServerlessConfig.ProvisionedConcurrency")
+
+
+def _without_network_settings(cloud: Cloud, request: dict[str, Any]) -> None:
+    """What serverless endpoints do not have: VPC and network isolation (feature exclusions)."""
+    places = [request, *(models.get(cloud, v["ModelName"]).request for v in _variants(request))]
+    for name in ("VpcConfig", "EnableNetworkIsolation"):
+        if any(place.get(name) for place in places):
+            raise ValidationException(f"{name} is not supported for serverless endpoints.")
+
+
+def _variants(request: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = request["ProductionVariants"]
+    return found
+
+
+def _check_asynchronous(asynchronous: dict[str, Any]) -> None:
+    output = asynchronous["OutputConfig"]
+    refuse(output, ("KmsKeyId",), "AsyncInferenceConfig.OutputConfig.")
+    refuse(
+        output.get("NotificationConfig", {}),
+        ("IncludeInferenceResponseIn",),
+        "AsyncInferenceConfig.OutputConfig.NotificationConfig.",
+    )
+    if "S3OutputPath" not in output:
+        # Not documented: what the service does without one.
+        raise unsupported("AsyncInferenceConfig.OutputConfig without S3OutputPath")
 
 
 def _full(variant: dict[str, Any]) -> dict[str, Any]:

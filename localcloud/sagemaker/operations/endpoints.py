@@ -1,14 +1,18 @@
-"""CreateEndpoint, UpdateEndpoint, DescribeEndpoint, ListEndpoints, DeleteEndpoint."""
+"""CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint,
+ListEndpoints, DeleteEndpoint.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.deployment import Deployment
 from localcloud.sagemaker.errors import MissingResource, ValidationException
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import endpoint_configs
-from localcloud.sagemaker.operations._unsupported import refuse
+from localcloud.sagemaker.operations._unsupported import refuse, unsupported
 from localcloud.sagemaker.state_changes import publish_endpoint
 from localcloud.sagemaker.store import Kind, Resource
 
@@ -32,22 +36,11 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def update(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(
-        request,
-        (
-            "DeploymentConfig",
-            "RetainAllVariantProperties",
-            "ExcludeRetainedVariantProperties",
-            "RetainDeploymentConfig",
-        ),
-    )
+    refuse(request, ("DeploymentConfig", "RetainDeploymentConfig"))
     endpoint = _get(cloud, request)
     config = endpoint_configs.get(cloud, request["EndpointConfigName"])
-    if endpoint.status == "InService" and endpoint.state["EndpointConfigName"] == config.name:
-        raise ValidationException(
-            f'Cannot update endpoint "{endpoint.arn}": it has the endpoint configuration '
-            f'"{config.arn}" already.'
-        )
+    if endpoint.status == "InService":
+        _check_new_config(endpoint, config)
     moved = cloud.advance(
         Kind.ENDPOINT,
         endpoint.name,
@@ -59,12 +52,89 @@ def update(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
             "StartTime": cloud.clock.now(),
         },
         _pending=config.name,
+        _retained=_retained(request),
     )
     if moved is None:
         raise _wrong_status(_get(cloud, request), "update")
     publish_endpoint(cloud, moved)
     cloud.hosting.update(endpoint.name)
     return {"EndpointArn": endpoint.arn}
+
+
+def update_weights_and_capacities(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    endpoint = _get(cloud, request)
+    wanted = request["DesiredWeightsAndCapacities"]
+    if endpoint.status != "InService":
+        raise _wrong_status(endpoint, "update")
+    present = Deployment.from_state(endpoint.state["_deployed"])
+    for item in wanted:
+        _check_capacity(endpoint, present, item)
+
+    def change(current: Resource) -> Resource | None:
+        if (
+            current.status != "InService"
+            or current.state["_deployed"] != endpoint.state["_deployed"]
+        ):
+            return None
+        shown = [
+            variant.summary_of_change(scaled)
+            for variant, scaled in zip(
+                present.variants, present.scaled(wanted).variants, strict=True
+            )
+        ]
+        moved = replace(current, status="Updating", modified=cloud.clock.now())
+        return moved.with_state(FailureReason=None, ProductionVariants=shown, _wanted=wanted)
+
+    moved = cloud.store.change(Kind.ENDPOINT, endpoint.name, change)
+    if moved is None:
+        raise _wrong_status(_get(cloud, request), "update")
+    publish_endpoint(cloud, moved)
+    cloud.hosting.rescale(endpoint.name)
+    return {"EndpointArn": endpoint.arn}
+
+
+def _check_new_config(endpoint: Resource, config: Resource) -> None:
+    """What an endpoint cannot become. The messages are not documented."""
+    if endpoint.state["EndpointConfigName"] == config.name:
+        raise ValidationException(
+            f'Cannot update endpoint "{endpoint.arn}": it has the endpoint configuration '
+            f'"{config.arn}" already.'
+        )
+    present = Deployment.from_state(endpoint.state["_deployed"])
+    variants = config.request["ProductionVariants"]
+    serverless = any("ServerlessConfig" in variant for variant in variants)
+    if serverless and not all(variant.serverless for variant in present.variants):
+        raise ValidationException(
+            f'Cannot update endpoint "{endpoint.arn}": a real-time endpoint cannot be updated to '
+            "a serverless endpoint."
+        )
+    if ("AsyncInferenceConfig" in config.request) != (present.asynchronous is not None):
+        raise unsupported("An update between real-time and asynchronous inference")
+
+
+def _check_capacity(endpoint: Resource, present: Deployment, item: dict[str, Any]) -> None:
+    variant = next((v for v in present.variants if v.name == item["VariantName"]), None)
+    if variant is None:
+        raise ValidationException(
+            f'Could not find variant "{item["VariantName"]}" of endpoint "{endpoint.arn}".'
+        )
+    if variant.serverless and "DesiredInstanceCount" in item:
+        raise ValidationException("DesiredInstanceCount is not supported for serverless endpoints.")
+    if not variant.serverless and "ServerlessUpdateConfig" in item:
+        raise ValidationException("ServerlessUpdateConfig needs a serverless variant.")
+    if "ServerlessUpdateConfig" in item:
+        endpoint_configs.check_concurrency(variant.scaled(item).config["ServerlessConfig"])
+    # Not documented for real-time endpoints; asynchronous ones may scale to zero.
+    if item.get("DesiredInstanceCount") == 0 and present.asynchronous is None:
+        raise unsupported("DesiredInstanceCount=0 of a real-time endpoint")
+
+
+def _retained(request: dict[str, Any]) -> list[str] | None:
+    if not request.get("RetainAllVariantProperties"):
+        return None
+    excluded = request.get("ExcludeRetainedVariantProperties", [])
+    replaced = {item["VariantPropertyType"] for item in excluded}
+    return [name for name in ("DesiredInstanceCount", "DesiredWeight") if name not in replaced]
 
 
 def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:

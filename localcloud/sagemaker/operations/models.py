@@ -16,7 +16,7 @@ from localcloud.sagemaker.store import Kind, Resource
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("InferenceExecutionConfig",))
+    refuse(request, ("InferenceExecutionConfig", "EnableNetworkIsolation"))
     _check_container(cloud, request)
     model = cloud.create(
         Kind.MODEL,

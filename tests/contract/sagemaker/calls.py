@@ -1,0 +1,67 @@
+"""Invocations as tests make them: one after the other, and several at once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from .account import Account, wait_until
+
+
+def invoke(sagemaker: Account, name: str, body: bytes = b"hello", **more: Any) -> bytes:
+    """The body of the answer."""
+    answer = sagemaker.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)
+    content: bytes = answer["Body"].read()
+    return content
+
+
+def pid(sagemaker: Account, name: str, **more: Any) -> int:
+    """The process id of a container that answers."""
+    return int(invoke(sagemaker, name, b"pid", **more))
+
+
+def code(error: ClientError) -> str:
+    """The error's code."""
+    return str(error.response["Error"]["Code"])
+
+
+@contextlib.contextmanager
+def at_work(sagemaker: Account, name: str, seconds: float, calls: int = 1) -> Iterator[list[bytes]]:
+    """Meanwhile the endpoint works on that many calls; their answers are there at the end."""
+    answers: list[bytes] = []
+
+    def call() -> None:
+        answers.append(invoke(sagemaker, name, f"sleep {seconds}".encode()))
+
+    threads = [threading.Thread(target=call) for _ in range(calls)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def create(sagemaker: Account, name: str, config: str) -> dict[str, Any]:
+    """An endpoint that has settled, as described."""
+    sagemaker.api.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    return sagemaker.endpoint_settles(name)
+
+
+def throttled(sagemaker: Account, name: str) -> ClientError:
+    """The error of the first call that is refused."""
+
+    def refused() -> ClientError | None:
+        try:
+            invoke(sagemaker, name)
+        except ClientError as error:
+            return error
+        return None
+
+    error: ClientError = wait_until(refused, f"{name} refuses a call")
+    return error
