@@ -1,4 +1,4 @@
-"""Batch transform jobs run for real."""
+"""Batch transform jobs run for real: their states, their limits, what becomes of bad objects."""
 
 from __future__ import annotations
 
@@ -8,145 +8,146 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import wait_until
-from .conftest import Running
+from localcloud.trouble import Rule
 
-GROUP = "/aws/sagemaker/TransformJobs"
+from .conftest import Running, wait_until
+from .transforms import GROUP, completed, outputs, request, run, unique
 
-
-def request(sagemaker: Running, name: str, model: str, **changes: Any) -> dict[str, Any]:
-    """A request over the objects under `in/<name>/`."""
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{sagemaker.bucket}/in/{name}/"}
-    return {
-        "TransformJobName": name,
-        "ModelName": model,
-        "TransformInput": {
-            "DataSource": {"S3DataSource": source},
-            "ContentType": "text/plain",
-            "SplitType": "None",
-        },
-        "TransformOutput": {"S3OutputPath": f"s3://{sagemaker.bucket}/out/{name}"},
-        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
-        **changes,
-    }
-
-
-def run(sagemaker: Running, name: str, files: dict[str, str], **changes: Any) -> dict[str, Any]:
-    """Transform these files; returns the job at its end."""
-    for key, body in files.items():
-        sagemaker.put(f"in/{name}/{key}", body)
-    model = sagemaker.model(name="m", **changes.pop("artifact", {}))
-    sagemaker.api.create_transform_job(**request(sagemaker, name, model, **changes))
-    return sagemaker.transform_ends(name)
-
-
-def outputs(sagemaker: Running, name: str) -> dict[str, str]:
-    prefix = f"out/{name}/"
-    return {
-        key.removeprefix(prefix): sagemaker.read(f"s3://{sagemaker.bucket}/{key}").decode()
-        for key in sagemaker.keys(prefix)
-    }
+KIND = "SageMaker Transform Job State Change"
 
 
 def test_create_transform_job_writes_an_output_an_object(sagemaker: Running) -> None:
     job = run(sagemaker, "good", {"a.txt": "1", "sub/b.txt": "2"}, MaxConcurrentTransforms=2)
-    assert job["TransformJobStatus"] == "Completed"
+    assert completed(sagemaker, job) == {"a.txt.out": "m:1", "sub/b.txt.out": "m:2"}
     assert job["TransformStartTime"] <= job["TransformEndTime"]
-    assert outputs(sagemaker, "good") == {"a.txt.out": "m:1", "sub/b.txt.out": "m:2"}
-    told = sagemaker.events.details("SageMaker Transform Job State Change", TransformJobName="good")
+
+
+def test_each_state_is_told_and_the_data_log_begins_with_the_limits(sagemaker: Running) -> None:
+    job = run(sagemaker, "told", {"a": "1"}, MaxConcurrentTransforms=2)
+    name = job["TransformJobName"]
+    told = sagemaker.events.details(KIND, TransformJobName=name)
     assert [d["TransformJobStatus"] for d in told] == ["InProgress", "InProgress", "Completed"]
     assert told[-1]["TransformEndTime"].endswith("Z")
-    text = sagemaker.logs.text(GROUP, "/data-log")
-    assert "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD" in text
+    limits = "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
+    assert f":[sagemaker logs]: {limits}" in sagemaker.logs.text(GROUP, f"{name}/")
 
 
 def test_one_bad_object_fails_the_job_and_keeps_the_other_outputs(sagemaker: Running) -> None:
-    files = {"a": "1", "b": "status 400", "c": "3"}
-    job = run(sagemaker, "partial", files)
+    job = run(sagemaker, "partial", {"a": "1", "b": "status 400", "c": "3"})
     assert job["TransformJobStatus"] == "Failed"
     assert job["FailureReason"] == "ClientError: See job logs for more information"
-    assert outputs(sagemaker, "partial") == {"a.out": "m:1", "c.out": "m:3"}
-    text = sagemaker.logs.text(GROUP, "partial/")
-    assert "in/partial/b: Bad HTTP status received from algorithm: 400" in text
-    assert "the model says no" in text
+    assert outputs(sagemaker, job) == {"a.out": "m:1", "c.out": "m:3"}
+    name = job["TransformJobName"]
+    log = sagemaker.logs.text(GROUP, f"{name}/")
+    for line in ("Bad HTTP status received from algorithm: 400", "Message:", "the model says no"):
+        assert f"in/{name}/b: {line}" in log
 
 
 @pytest.mark.parametrize(("retries", "tries"), [(0, 1), (2, 3)])
 def test_model_client_config_says_how_often_a_5xx_is_tried(
     sagemaker: Running, retries: int, tries: int
 ) -> None:
-    name = f"retry-{retries}"
     client = {"InvocationsMaxRetries": retries, "InvocationsTimeoutInSeconds": 5}
-    job = run(sagemaker, name, {"a": "status 500"}, ModelClientConfig=client)
+    job = run(sagemaker, f"retry-{retries}", {"a": "status 500"}, ModelClientConfig=client)
     assert job["FailureReason"] == "AlgorithmError: See job logs for more information"
-    invoked = sagemaker.logs.text(GROUP, f"{name}/").count("invoked with 10 bytes")
-    assert invoked == tries
+    log = sagemaker.logs.text(GROUP, f"{job['TransformJobName']}/")
+    assert log.count("invoked with 10 bytes") == tries
+
+
+def test_container_that_does_not_answer_in_time_fails_the_object(sagemaker: Running) -> None:
+    client = {"InvocationsMaxRetries": 0, "InvocationsTimeoutInSeconds": 1}
+    job = run(sagemaker, "late", {"a": "sleep 20", "b": "1"}, ModelClientConfig=client)
+    assert job["FailureReason"] == "AlgorithmError: See job logs for more information"
+    assert outputs(sagemaker, job) == {"b.out": "m:1"}
+    log = sagemaker.logs.text(GROUP, f"{job['TransformJobName']}/")
+    assert "Unable to get response from algorithm" in log
 
 
 def test_execution_parameters_of_the_container_are_honoured(sagemaker: Running) -> None:
-    run(sagemaker, "own", {"a": "1"}, artifact={"mode": "parameters"})
-    run(
-        sagemaker,
-        "asked",
-        {"a": "1"},
-        artifact={"mode": "parameters"},
-        MaxConcurrentTransforms=1,
-    )
+    own = run(sagemaker, "own", {"a": "1"}, mode="parameters")
+    asked = run(sagemaker, "asked", {"a": "1"}, mode="parameters", MaxConcurrentTransforms=1)
     assert "MaxConcurrentTransforms=3, MaxPayloadInMB=6, BatchStrategy=SINGLE_RECORD" in (
-        sagemaker.logs.text(GROUP, "own/")
+        sagemaker.logs.text(GROUP, f"{own['TransformJobName']}/")
     )
-    assert "MaxConcurrentTransforms=1," in sagemaker.logs.text(GROUP, "asked/")
+    log = sagemaker.logs.text(GROUP, f"{asked['TransformJobName']}/")
+    assert "MaxConcurrentTransforms=1," in log
 
 
 def test_container_is_told_of_the_batch(sagemaker: Running) -> None:
-    run(sagemaker, "told", {"a": "environment"}, MaxPayloadInMB=2, Environment={"FOR": "this job"})
-    seen = json.loads(outputs(sagemaker, "told")["a.out"])
+    job = run(
+        sagemaker, "environ", {"a": "environment"}, MaxPayloadInMB=2, Environment={"FOR": "this"}
+    )
+    seen = json.loads(completed(sagemaker, job)["a.out"])
     assert seen["SAGEMAKER_BATCH"] == "true"
     assert seen["SAGEMAKER_MAX_PAYLOAD_IN_MB"] == "2"
     assert "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS" not in seen
-    assert seen["FOR"] == "this job"
+    assert seen["FOR"] == "this"
+
+
+def test_content_type_and_accept_reach_the_container(sagemaker: Running) -> None:
+    job = run(sagemaker, "types", {"a": "headers"}, output={"Accept": "image/png"})
+    seen = json.loads(completed(sagemaker, job)["a.out"])
+    assert (seen["content-type"], seen["accept"]) == ("text/plain", "image/png")
+    key = f"out/{job['TransformJobName']}/a.out"
+    assert sagemaker.s3.head_object(Bucket=sagemaker.bucket, Key=key)["ContentType"] == "image/png"
 
 
 def test_input_manifest_names_the_objects(sagemaker: Running) -> None:
-    sagemaker.put("in/listed/a", "1")
-    sagemaker.put("in/listed/b", "2")
-    manifest = json.dumps([{"prefix": f"s3://{sagemaker.bucket}/in/listed/"}, "b"])
-    uri = sagemaker.put("manifest", manifest)
+    for key in ("a", "b", "sub/c"):
+        sagemaker.put(f"in/listed/{key}", key)
+    prefix = {"prefix": f"s3://{sagemaker.bucket}/in/listed/"}
+    uri = sagemaker.put("manifest", json.dumps([prefix, "b", "sub/c"]))
     source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": uri}}
-    job = run(sagemaker, "listed", {}, TransformInput={"DataSource": source})
-    assert job["TransformJobStatus"] == "Completed"
-    assert outputs(sagemaker, "listed") == {"b.out": "m:2"}
+    job = run(sagemaker, "listed", {}, input_={"DataSource": source})
+    assert completed(sagemaker, job) == {"b.out": "m:b", "sub/c.out": "m:sub/c"}
 
 
 def test_object_over_the_payload_limit_is_not_sent(sagemaker: Running) -> None:
-    job = run(sagemaker, "large", {"a": "x" * (1024 * 1024 + 1), "b": "1"}, MaxPayloadInMB=1)
+    files = {"a": "x" * (1024 * 1024 + 1), "b": "1"}
+    job = run(sagemaker, "large", files, MaxPayloadInMB=1)
     assert job["TransformJobStatus"] == "Failed"
-    assert list(outputs(sagemaker, "large")) == ["b.out"]
-    assert "MaxPayloadInMB=1" in sagemaker.logs.text(GROUP, "large/")
+    assert outputs(sagemaker, job) == {"b.out": "m:1"}
+    assert "MaxPayloadInMB=1" in sagemaker.logs.text(GROUP, f"{job['TransformJobName']}/")
 
 
 @pytest.mark.parametrize("mode", ["unhealthy", "dead"])
 def test_container_that_does_not_come_up_fails_the_job(sagemaker: Running, mode: str) -> None:
-    job = run(sagemaker, f"ill-{mode}", {"a": "1"}, artifact={"mode": mode})
+    job = run(sagemaker, f"ill-{mode}", {"a": "1"}, mode=mode)
     assert job["TransformJobStatus"] == "Failed"
     assert "failed to respond to ping" in job["FailureReason"]
 
 
 def test_no_input_fails_the_job(sagemaker: Running) -> None:
-    job = run(sagemaker, "empty", {})
-    assert "No S3 objects found" in job["FailureReason"]
+    assert "No S3 objects found" in run(sagemaker, "empty", {})["FailureReason"]
+
+
+def test_output_that_cannot_be_written_fails_the_job(sagemaker: Running) -> None:
+    output = {"S3OutputPath": "s3://no-such-bucket-of-anybody/out"}
+    job = run(sagemaker, "nowhere", {"a": "1"}, output=output)
+    assert job["FailureReason"] == "ClientError: See job logs for more information"
+
+
+def test_no_capacity_fails_the_job(sagemaker: Running) -> None:
+    sagemaker.trouble.add(Rule("capacity", "ml.p3.2xlarge", times=1))
+    gpu = {"InstanceType": "ml.p3.2xlarge"}
+    job = run(sagemaker, "short", {"a": "1"}, resources=gpu)
+    assert job["FailureReason"].startswith("CapacityError: ")
+    assert completed(sagemaker, run(sagemaker, "again", {"a": "1"}, resources=gpu))
 
 
 def test_stop_transform_job(sagemaker: Running) -> None:
-    sagemaker.put("in/stopped/a", "sleep 60")
-    model = sagemaker.model(name="m")
-    sagemaker.api.create_transform_job(**request(sagemaker, "stopped", model))
-    wait_until(lambda: "invoked" in sagemaker.logs.text(GROUP, "stopped/"), "it works")
-    sagemaker.api.stop_transform_job(TransformJobName="stopped")
-    assert sagemaker.transform_ends("stopped")["TransformJobStatus"] == "Stopped"
-    assert outputs(sagemaker, "stopped") == {}
+    name = unique("stopped")
+    for key in ("a", "b"):
+        sagemaker.put(f"in/{name}/{key}", "sleep 60")
+    sagemaker.api.create_transform_job(**request(sagemaker, name, sagemaker.model(name="m")))
+    wait_until(lambda: "invoked" in sagemaker.logs.text(GROUP, f"{name}/"), "it works")
+    sagemaker.api.stop_transform_job(TransformJobName=name)
+    job = sagemaker.transform_ends(name)
+    assert job["TransformJobStatus"] == "Stopped"
+    assert "TransformEndTime" in job
+    assert outputs(sagemaker, name) == {}
     with pytest.raises(ClientError, match="in status Stopped"):
-        sagemaker.api.stop_transform_job(TransformJobName="stopped")
+        sagemaker.api.stop_transform_job(TransformJobName=name)
 
 
 def test_describe_transform_job_that_is_not_there(sagemaker: Running) -> None:
@@ -155,31 +156,32 @@ def test_describe_transform_job_that_is_not_there(sagemaker: Running) -> None:
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
+def test_describe_shows_what_was_asked(sagemaker: Running) -> None:
+    job = run(
+        sagemaker,
+        "shown",
+        {"a": "1"},
+        input_={"SplitType": "Line"},
+        BatchStrategy="SingleRecord",
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+    assert job["TransformInput"]["SplitType"] == "Line"
+    assert job["BatchStrategy"] == "SingleRecord"
+    assert "Tags" not in job
+    tags = sagemaker.api.list_tags(ResourceArn=job["TransformJobArn"])["Tags"]
+    assert tags == [{"Key": "k", "Value": "v"}]
+
+
 def test_list_transform_jobs(sagemaker: Running) -> None:
-    run(sagemaker, "list-a", {"a": "1"})
-    run(sagemaker, "list-b", {"a": "status 400"})
-    listed = sagemaker.api.list_transform_jobs(NameContains="list-", SortBy="Name")
-    jobs = listed["TransformJobSummaries"]
-    found = [(j["TransformJobName"], j["TransformJobStatus"]) for j in jobs]
-    assert found == [("list-b", "Failed"), ("list-a", "Completed")]
+    first = run(sagemaker, "list-a", {"a": "1"})
+    second = run(sagemaker, "list-b", {"a": "status 400"})
 
+    def listed(**query: Any) -> list[tuple[str, str]]:
+        found = sagemaker.api.list_transform_jobs(NameContains="list-", **query)
+        jobs = found["TransformJobSummaries"]
+        return [(j["TransformJobName"], j["TransformJobStatus"]) for j in jobs]
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"DataProcessing": {"JoinSource": "Input"}},
-        {"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}},
-    ],
-)
-def test_what_is_not_supported_is_said(sagemaker: Running, changes: dict[str, Any]) -> None:
-    model = sagemaker.model(name="m")
-    with pytest.raises(ClientError, match="not supported by the local cloud") as caught:
-        sagemaker.api.create_transform_job(**request(sagemaker, "odd", model, **changes))
-    assert caught.value.response["Error"]["Code"] == "ValidationException"
-
-
-def test_split_types_are_refused_until_they_are_there(sagemaker: Running) -> None:
-    full = request(sagemaker, "split", sagemaker.model(name="m"))
-    full["TransformInput"]["SplitType"] = "Line"
-    with pytest.raises(ClientError, match="SplitType=Line is not supported"):
-        sagemaker.api.create_transform_job(**full)
+    a, b = (first["TransformJobName"], "Completed"), (second["TransformJobName"], "Failed")
+    assert listed(SortBy="Name") == [b, a]
+    assert listed(SortOrder="Ascending") == [a, b]
+    assert listed(StatusEquals="Failed") == [b]

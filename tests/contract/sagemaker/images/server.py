@@ -1,6 +1,8 @@
 """A model server for tests; the model's file `mode` (or the variable MODE) says how it behaves.
 
 good: answers                unhealthy: /ping is 500         dead: ends at once
+frame: answers [the body]    fields: answers a line a line, the number of fields or what it saw
+together: answers once as many requests are there at once as its file `together` says
 The body of a request can be an order: `status 418`, `sleep 3`, `die`, `environment`, `headers`.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +19,10 @@ from pathlib import Path
 MODEL = Path(os.environ["SM_MODEL_DIR"])
 MODE = os.environ.get("MODE") or (
     (MODEL / "mode").read_text().strip() if (MODEL / "mode").exists() else "good"
+)
+
+SEVERAL = threading.Barrier(
+    int((MODEL / "together").read_text()) if (MODEL / "together").exists() else 1
 )
 
 
@@ -35,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, b"")
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         print(f"invoked with {len(body)} bytes", flush=True)
         order, _, detail = body.decode("utf-8", "replace").strip().partition(" ")
         if order == "status":
@@ -51,9 +58,39 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, json.dumps({k.lower(): v for k, v in self.headers.items()}).encode())
         elif order == "pid":
             self.answer(200, str(os.getpid()).encode())
+        elif MODE in BATCH:
+            self.answer(200, BATCH[MODE](self, body))
         else:
             name = (MODEL / "name").read_text() if (MODEL / "name").exists() else "nobody"
             self.answer(200, f"{name}:".encode() + body)
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def frame(self, body: bytes) -> bytes:
+        how = b"chunked" if "Transfer-Encoding" in self.headers else b""
+        return how + b"[" + body + b"]"
+
+    def fields(self, body: bytes) -> bytes:
+        lines = body.decode().splitlines()
+        if self.headers.get("Content-Type") == "text/csv":
+            return "".join(f"{line.count(',') + 1}\n" for line in lines).encode()
+        answers = [json.dumps({"saw": json.loads(line)}) + "\n" for line in lines]
+        return "".join(answers).encode()
+
+    def together(self, _: bytes) -> bytes:
+        try:
+            SEVERAL.wait(timeout=20)
+        except threading.BrokenBarrierError:
+            return b"alone"
+        return b"together"
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -64,6 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+
+BATCH = {"frame": Handler.frame, "fields": Handler.fields, "together": Handler.together}
 
 if __name__ == "__main__":
     print(f"serving as {MODE}, argument {sys.argv[1]}", flush=True)
