@@ -1,4 +1,4 @@
-"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob."""
+"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob, DeleteTrainingJob."""
 
 from __future__ import annotations
 
@@ -65,6 +65,20 @@ def stop(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
                 f"The request was rejected because the training job is in status {now.status}."
             )
     cloud.training.stop(job.name)
+    return {}
+
+
+def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    """Forget a job that is over; its name may be used again. What it left in S3 stays.
+
+    The service model has no code for a job that is not over but ResourceInUse; the message is ours.
+    """
+    job = _get(cloud, request)
+    if job.status in ("InProgress", "Stopping"):
+        raise ResourceInUse(
+            f"Training job {job.name} cannot be deleted while it is in status {job.status}."
+        )
+    cloud.store.delete(Kind.TRAINING_JOB, job.name)
     return {}
 
 

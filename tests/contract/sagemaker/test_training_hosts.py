@@ -107,9 +107,12 @@ def test_stop_reaches_every_host(sagemaker: Running) -> None:
     sagemaker.train(
         "stop-all", wait=False, HyperParameters={"mode": "polite"}, ResourceConfig=hosts(2)
     )
-    for name in ("algo-1", "algo-2"):
-        stream = f"stop-all/{name}-"
-        wait_until(lambda s=stream: "waiting" in sagemaker.logs.text(GROUP, s), f"{name} trains")
+
+    def wait() -> bool:
+        texts = [sagemaker.logs.text(GROUP, f"stop-all/algo-{number}-") for number in (1, 2)]
+        return all("waiting" in text for text in texts)
+
+    wait_until(wait, "both train")
     sagemaker.api.stop_training_job(TrainingJobName="stop-all")
     job = sagemaker.training_ends("stop-all")
     assert job["TrainingJobStatus"] == "Stopped"

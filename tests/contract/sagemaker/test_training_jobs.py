@@ -38,7 +38,8 @@ def test_create_training_job_walks_the_states_to_completed(sagemaker: Running) -
         "models/walks/output/output.tar.gz",
     ]
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("walks/output/model.tar.gz")
-    assert not (sagemaker.home / "sagemaker/jobs/walks").exists()
+    left = sagemaker.home / "sagemaker/jobs/walks"
+    wait_until(lambda: not left.exists(), "nothing is left on disk")
 
 
 def test_metrics_are_the_last_finite_value_of_each_definition(sagemaker: Running) -> None:

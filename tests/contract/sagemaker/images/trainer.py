@@ -8,6 +8,7 @@ hosts: meets the other hosts, then writes what it saw; the host of `fail_on` fai
 resume: without checkpoints writes `step-1` and waits to be killed; with them, goes on to `step-2`
 half: like resume, but its checkpoint never stops growing
 tensorboard: appends to an event file until it is stopped
+big: leaves a model of `megabytes`               many: leaves checkpoints of 1 MiB for a long time
 read-only: tries to change a file of the channel `train`
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -152,12 +154,30 @@ def read_only(base: Path, settings: dict[str, str]) -> int:
     return 0
 
 
+def big(base: Path, settings: dict[str, str]) -> int:
+    size = int(settings["megabytes"]) * 1024 * 1024
+    (base / "model/noise").write_text(random.randbytes(size // 2).hex())
+    return 0
+
+
+def many(base: Path, settings: dict[str, str]) -> int:
+    """A checkpoint after the other, each written elsewhere and renamed."""
+    for number in range(10_000):
+        fresh = base / "output/fresh"
+        fresh.write_bytes(random.randbytes(1024 * 1024))
+        fresh.rename(base / f"checkpoints/{number}")
+        time.sleep(0.05)
+    return 0
+
+
 MODES: dict[str, Callable[[Path, dict[str, str]], int]] = {
     "hosts": hosts,
     "resume": resume,
     "half": half,
     "tensorboard": tensorboard,
     "read-only": read_only,
+    "big": big,
+    "many": many,
 }
 
 
