@@ -52,6 +52,7 @@ from localcloud.sagemaker.metrics import Progress
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
+from localcloud.sagemaker.tuning import runner as tuning
 from localcloud.sagemaker.validation import runtime_operation, service_model
 
 _log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ def build_app(
     cloud.progress = Progress()
     cloud.training = Jobs("training", lambda n, c: training.TrainingRun(cloud, n, c)())
     cloud.transform = Jobs("transform", lambda n, c: transform.TransformRun(cloud, n, c)())
+    cloud.tuning = Jobs("tuning", lambda n, c: tuning.TuningRun(cloud, n, c)())
     cloud.hosting = Hosting(cloud)
     server = _Server(cloud)
     app = Starlette(
@@ -150,12 +152,14 @@ class _Server:
         cloud.artifacts.keep_only(cloud.hosting.artifacts())
         training.recover(cloud)
         transform.recover(cloud)
+        tuning.recover(cloud)
         cloud.hosting.recover()
         service_model()  # read now, so that the first request does not wait for it
 
     def _close(self) -> None:
         cloud = self._cloud
         cloud.closing.set()
+        cloud.tuning.close()
         cloud.training.close()
         cloud.transform.close()
         cloud.hosting.close()

@@ -82,6 +82,7 @@ class Cloud:
     progress: Progress = field(init=False)
     training: Jobs = field(init=False)
     transform: Jobs = field(init=False)
+    tuning: Jobs = field(init=False)
     hosting: Hosting = field(init=False)
     closing: threading.Event = field(default_factory=threading.Event)
 

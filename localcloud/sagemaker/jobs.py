@@ -59,6 +59,7 @@ class Jobs:
         self._run = run
         self._lock = threading.Lock()
         self._running: dict[str, tuple[threading.Thread, Control]] = {}
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
 
     def start(self, name: str) -> None:
         """Run a job in the background."""
@@ -77,6 +78,14 @@ class Jobs:
         if control is not None:
             control.stop.set()
             control.changed.set()
+
+    def when_over(self, name: str, call: Callable[[], None]) -> None:
+        """Call `call` as soon as the job does not run: at its end, or now."""
+        with self._lock:
+            if name in self._running:
+                self._waiting.setdefault(name, []).append(call)
+                return
+        call()
 
     def close(self, timeout: float = 15.0) -> None:
         """Abandon all jobs and wait until their processes are gone."""
@@ -97,3 +106,6 @@ class Jobs:
         finally:
             with self._lock:
                 self._running.pop(name, None)
+                waiting = self._waiting.pop(name, [])
+            for call in waiting:
+                call()

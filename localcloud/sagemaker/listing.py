@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.sagemaker.errors import ValidationException
@@ -23,11 +23,13 @@ class Listing:
     key: str
     summary: Callable[[Resource], dict[str, Any]]
     default_order: str = "Descending"
+    default_sort: str = "CreationTime"
+    orders: Mapping[str, Callable[[Resource], tuple[Any, ...]]] = field(default_factory=dict)
 
     def answer(self, request: dict[str, Any], resources: Iterable[Resource]) -> dict[str, Any]:
         """One page. Raises ValidationException for a NextToken that is not of this very listing."""
         found = [resource for resource in resources if _matches(request, resource)]
-        order = _SORT_KEYS[request.get("SortBy", "CreationTime")]
+        order = {**_SORT_KEYS, **self.orders}[request.get("SortBy", self.default_sort)]
         descending = request.get("SortOrder", self.default_order) == "Descending"
         found.sort(key=order, reverse=descending)
         start = _resume(request)

@@ -55,6 +55,26 @@ def publish_training_job(cloud: Cloud, job: Resource) -> None:
     cloud.events.publish("SageMaker Training Job State Change", [job.arn], detail)
 
 
+def publish_tuning_job(cloud: Cloud, job: Resource, counters: dict[str, Any]) -> None:
+    """`SageMaker HyperParameter Tuning Job State Change`.
+
+    counters: TrainingJobStatusCounters and ObjectiveStatusCounters
+    """
+    detail: dict[str, Any] = {
+        "HyperParameterTuningJobName": job.name,
+        "HyperParameterTuningJobArn": job.arn,
+        "HyperParameterTuningJobStatus": job.status,
+        "CreationTime": _millis_text(job.created),
+        "LastModifiedTime": _millis_text(job.modified),
+        **counters,
+        "Tags": cloud.store.tags(job.arn),
+    }
+    for name in ("TrainingJobDefinition", "TrainingJobDefinitions", "FailureReason"):
+        if name in job.view:
+            detail[name] = job.view[name]
+    cloud.events.publish("SageMaker HyperParameter Tuning Job State Change", [job.arn], detail)
+
+
 def publish_transform_job(cloud: Cloud, job: Resource) -> None:
     """`SageMaker Transform Job State Change`."""
     view = job.view

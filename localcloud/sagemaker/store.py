@@ -173,6 +173,17 @@ class Store:
             found.setdefault(Kind(kind), {})[status] = count
         return found
 
+    def starting(self, kind: Kind, prefix: str) -> list[Resource]:
+        """All resources of a kind whose names begin with an ASCII `prefix`; by name."""
+        where = "kind = ? AND name >= ? AND name < ?"
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM resource WHERE {where} ORDER BY name",
+                (str(kind), prefix, after),
+            ).fetchall()
+        return [_resource(row) for row in rows]
+
     def change(
         self, kind: Kind, name: str, change: Callable[[Resource], Resource | None]
     ) -> Resource | None:

@@ -26,6 +26,7 @@ class Target:
     bucket: str = ""
     trainer_image: str = "test/trainer:1"
     server_image: str = "test/server:1"
+    tuned_image: str = "test/tuned:1"
     patience: float = 30.0
 
 
