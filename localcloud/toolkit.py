@@ -9,8 +9,11 @@ SM_* variables, run `sagemaker_program` with the other hyperparameters as `--nam
 `output/success` or `output/failure`. The script's exit status is this program's.
 
 Source of the contract: github.com/aws/sagemaker-training-toolkit (params.py, environment.py,
-mapping.py, files.py, entry_point.py). Unlike there, SIGTERM is passed on to the script, and
-requirements.txt is not installed: the image's environment has what the script needs.
+mapping.py, files.py, entry_point.py) and, for `--model_dir` and TF_CONFIG,
+github.com/aws/sagemaker-tensorflow-training-toolkit (training.py). Unlike there, SIGTERM is passed
+on to the script, requirements.txt is not installed (the image's environment has what the script
+needs), and the workers in TF_CONFIG have ports of their own: see `worker_address`. Parameter
+servers, MPI and the distributed libraries of SageMaker end a job that asks for them.
 """
 
 from __future__ import annotations
@@ -19,16 +22,36 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+_OBJECTIVE = "_tuning_objective_metric"  # only a tuning job's trials have it
+_MIRRORED = "sagemaker_multi_worker_mirrored_strategy_enabled"
+_PARAMETER_SERVER = "sagemaker_parameter_server_enabled"
+_NOT_HERE = (
+    _PARAMETER_SERVER,
+    "sagemaker_mpi_enabled",
+    "sagemaker_distributed_dataparallel_enabled",
+)
+_OF_THE_TOOLKIT = (
+    "sagemaker_program",
+    "sagemaker_submit_directory",
+    "sagemaker_job_name",
+    "sagemaker_region",
+    "sagemaker_container_log_level",
+    "sagemaker_s3_output",
+)
+_WORKER_PORT = 8890
+_LOCAL_PORTS, _LOCAL_ADDRESSES = 20000, 20 * 254  # as localcloud/sagemaker/network.py has them
 
 
 class ToolkitError(Exception):
@@ -74,10 +97,14 @@ def main(environment: Mapping[str, str]) -> int:
         if (tree.code / "requirements.txt").exists():
             print("requirements.txt is not installed: the image's environment is used.", flush=True)
         user = user_hyperparameters(parsed)
+        if _OBJECTIVE in parsed:
+            job = environment.get("TRAINING_JOB_NAME")
+            user["model_dir"] = tuned_model_dir(user.get("model_dir"), job)
         arguments = command_arguments(user)
         variables = {
             **environment,
-            **training_variables(tree, user, arguments, str(program)),
+            **training_variables(tree, user, arguments, str(program), framework_parameters(parsed)),
+            **cluster_variables(tree.read("resourceconfig.json"), parsed),
             "PYTHONUNBUFFERED": "1",
         }
         command = [sys.executable, "-u", program] if program.endswith(".py") else ["sh", program]
@@ -100,8 +127,66 @@ def user_hyperparameters(parsed: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in parsed.items()
-        if not name.startswith("sagemaker_") and name != "_tuning_objective_metric"
+        if not name.startswith("sagemaker_") and name != _OBJECTIVE
     }
+
+
+def framework_parameters(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """The `sagemaker_*` ones that are neither the script's nor the toolkit's own."""
+    return {
+        name: value
+        for name, value in parsed.items()
+        if name.startswith("sagemaker_") and name not in _OF_THE_TOOLKIT
+    }
+
+
+def tuned_model_dir(model_dir: object, job: str | None) -> str:
+    """The `--model_dir` of a tuning job's trial, as the TensorFlow image makes it: trials must not
+    share one. `None/<job>/model` when none was given is that image's, too.
+    """
+    given = str(model_dir)
+    return given if given.startswith("/opt/ml") else f"{given}/{job}/model"
+
+
+def cluster_variables(resources: Mapping[str, Any], parsed: Mapping[str, Any]) -> dict[str, str]:
+    """TF_CONFIG for MultiWorkerMirroredStrategy, when the job asks for it.
+
+    Raises ToolkitError for the other ways to train on several hosts that the image has.
+    """
+    hosts = resources.get("hosts", ["algo-1"])
+    for name in _NOT_HERE:
+        if parsed.get(name) and (len(hosts) > 1 or name != _PARAMETER_SERVER):
+            raise ToolkitError(f"{name} is not supported by the local cloud.")
+    if not parsed.get(_MIRRORED):
+        return {}
+    workers = [worker_address(host, alone=len(hosts) == 1) for host in hosts]
+    task = {"index": hosts.index(resources.get("current_host", hosts[0])), "type": "worker"}
+    return {
+        "TF_CONFIG": json.dumps(
+            {"cluster": {"worker": workers}, "environment": "cloud", "task": task}
+        )
+    }
+
+
+def worker_address(
+    host: str, *, alone: bool = False, look_up: Callable[[str], str] = socket.gethostbyname
+) -> str:
+    """Where a host's TensorFlow listens: `host:8890`, as in the image.
+
+    On the loopback interface the port follows from the host's address instead: TensorFlow listens
+    on all addresses of the machine, which the hosts share. `alone`: a name that does not resolve
+    is this machine's.
+    """
+    try:
+        address = look_up(host)
+    except OSError as error:
+        if not alone:
+            raise ToolkitError(f"The host {host} does not resolve.") from error
+        host = address = "127.0.0.1"
+    first, _, third, fourth = map(int, address.split("."))
+    if first != 127:  # the loopback network
+        return f"{host}:{_WORKER_PORT}"
+    return f"{host}:{_LOCAL_PORTS + ((third - 1) * 254 + fourth - 1) % _LOCAL_ADDRESSES}"
 
 
 def command_arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
@@ -146,7 +231,11 @@ def _download(source: str, target: Path) -> None:
 
 
 def training_variables(
-    tree: Tree, user: Mapping[str, Any], arguments: list[str], program: str
+    tree: Tree,
+    user: Mapping[str, Any],
+    arguments: list[str],
+    program: str,
+    framework: Mapping[str, Any],
 ) -> dict[str, str]:
     """The SM_* variables for the script."""
     resources = tree.read("resourceconfig.json")
@@ -154,15 +243,24 @@ def training_variables(
     data = tree.base / "input" / "data"
     host = resources.get("current_host", "algo-1")
     instance = resources.get("current_instance_type", "local")
+    group = resources.get("current_group_name", "homogeneousCluster")
+    groups = {entry["instance_group_name"]: entry for entry in resources.get("instance_groups", [])}
+    mirrored = bool(framework.get(_MIRRORED))
     values: dict[str, Any] = {
         "SM_HOSTS": resources.get("hosts", [host]),
+        "SM_CURRENT_INSTANCE_GROUP": group,
+        "SM_CURRENT_INSTANCE_GROUP_HOSTS": groups.get(group, {}).get("hosts", []),
+        "SM_INSTANCE_GROUPS": list(groups),
+        "SM_INSTANCE_GROUPS_DICT": groups,
+        "SM_DISTRIBUTION_INSTANCE_GROUPS": [group] if mirrored else [],
+        "SM_IS_HETERO": len(groups) > 1,
         "SM_CURRENT_HOST": host,
         "SM_CURRENT_INSTANCE_TYPE": instance,
         "SM_NETWORK_INTERFACE_NAME": resources.get("network_interface_name", "lo"),
         "SM_HPS": dict(user),
         "SM_USER_ENTRY_POINT": program,
         "SM_USER_ARGS": arguments,
-        "SM_FRAMEWORK_PARAMS": {},
+        "SM_FRAMEWORK_PARAMS": dict(framework),
         "SM_RESOURCE_CONFIG": resources,
         "SM_INPUT_DATA_CONFIG": channels,
         "SM_CHANNELS": sorted(channels),

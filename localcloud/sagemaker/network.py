@@ -5,12 +5,14 @@
 
 Each host of each running job has an address of its own, so that two hosts may listen on the same
 port as they do on AWS, as long as each listens on its own name. One that listens on all addresses
-(0.0.0.0) takes the port from all hosts of this machine: they share its network.
+(0.0.0.0) takes the port from all hosts of this machine: they share its network. TensorFlow's own
+server does, which is why `toolkit.py` derives a port from the address: address number N of the
+pool has the port 20000 + N.
 
 Where containers have a private /etc/hosts (`private.available()`), the addresses come from
-127.77.0.0/16, all of which Linux answers to. Elsewhere a job of one host gets 127.0.0.1, and one of
-several runs when the system resolves their names to loopback addresses of their own, one job at a
-time; see docs/local-containers.md for the two commands that make macOS do so.
+127.77.1.1 to 127.77.20.254, all of which Linux answers to. Elsewhere a job of one host gets
+127.0.0.1, and one of several runs when the system resolves their names to loopback addresses of
+their own, one job at a time; see docs/local-containers.md for what makes macOS do so.
 
 An address is held by a socket that is bound on it and never listens: the system itself keeps two
 jobs, or two local clouds, from having the same, and gives it back when its holder is killed.
@@ -28,7 +30,7 @@ from localcloud.sagemaker import private
 
 _GUARD_PORT = 61877  # above the range that Linux hands out by itself
 _NETWORK = "127.77.{}.{}"
-_SIZE = 254 * 254
+_SIZE = 20 * 254
 _TRIES = 512
 
 

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.toolkit import command_arguments, user_hyperparameters
+from localcloud.toolkit import (
+    ToolkitError,
+    cluster_variables,
+    command_arguments,
+    framework_parameters,
+    tuned_model_dir,
+    user_hyperparameters,
+    worker_address,
+)
 
 TOOLKIT = Path(__file__).resolve().parents[3] / "localcloud" / "toolkit.py"
 SHOW = (
@@ -62,7 +70,7 @@ def run(base: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_script_gets_arguments_variables_and_folders(tmp_path: Path) -> None:
-    job(tmp_path, SHOW, {"epochs": "3", "b": "true", "_tuning_objective_metric": "x", "s": '"q"'})
+    job(tmp_path, SHOW, {"epochs": "3", "b": "true", "s": '"q"'})
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
     seen = json.loads((tmp_path / "model" / "seen.json").read_text())
@@ -153,3 +161,69 @@ def test_arguments_are_sorted_and_short_names_have_one_dash() -> None:
 def test_the_toolkits_own_hyperparameters_are_not_passed_on() -> None:
     given = {"sagemaker_region": "r", "_tuning_objective_metric": "m", "epochs": 1}
     assert user_hyperparameters(given) == {"epochs": 1}
+
+
+MIRRORED = "sagemaker_multi_worker_mirrored_strategy_enabled"
+
+
+def test_frameworks_find_the_jobs_switches() -> None:
+    given = {"sagemaker_program": "t.py", "sagemaker_mine": 1, "epochs": 1}
+    assert framework_parameters(given) == {"sagemaker_mine": 1}
+
+
+def test_trials_of_a_tuning_job_have_a_model_dir_each(tmp_path: Path) -> None:
+    assert tuned_model_dir("s3://b/m", "job") == "s3://b/m/job/model"
+    assert tuned_model_dir("/opt/ml/model", "job") == "/opt/ml/model"
+    job(tmp_path, SHOW, {"_tuning_objective_metric": "loss"})
+    assert run(tmp_path).returncode == 0
+    seen = json.loads((tmp_path / "model" / "seen.json").read_text())
+    assert seen["argv"] == ["--model_dir", "None/None/model"]
+
+
+def test_each_host_finds_itself_and_all_workers_in_tf_config() -> None:
+    resources = {"hosts": ["localhost", "127.77.1.2"], "current_host": "127.77.1.2"}
+    variables = cluster_variables(resources, {MIRRORED: True})
+    assert json.loads(variables["TF_CONFIG"]) == {
+        "cluster": {"worker": ["localhost:24826", "127.77.1.2:20001"]},
+        "environment": "cloud",
+        "task": {"index": 1, "type": "worker"},
+    }
+    assert cluster_variables(resources, {}) == {}
+
+
+def test_workers_on_one_machine_have_ports_of_their_own() -> None:
+    def ports(address: str) -> str:
+        return worker_address("algo-1", look_up=lambda _: address)
+
+    pool = [f"127.77.{high}.{low}" for high in range(1, 21) for low in range(1, 255)]
+    assert len({ports(address) for address in pool}) == len(pool)
+    assert ports(pool[0]) == "algo-1:20000"
+    assert ports(pool[-1]) == "algo-1:25079"
+    assert ports("10.0.3.4") == "algo-1:8890"
+
+
+def test_a_single_host_needs_no_name() -> None:
+    assert worker_address("nobody.invalid", alone=True, look_up=unknown).startswith("127.0.0.1:")
+    with pytest.raises(ToolkitError, match=r"algo-2 does not resolve"):
+        worker_address("algo-2", look_up=unknown)
+
+
+def unknown(_: str) -> str:
+    raise OSError("unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts", "runs"),
+    [
+        ("sagemaker_mpi_enabled", ["algo-1"], False),
+        ("sagemaker_distributed_dataparallel_enabled", ["algo-1"], False),
+        ("sagemaker_parameter_server_enabled", ["algo-1", "algo-2"], False),
+        ("sagemaker_parameter_server_enabled", ["algo-1"], True),
+    ],
+)
+def test_other_ways_to_distribute_are_refused(name: str, hosts: list[str], runs: bool) -> None:
+    if runs:
+        assert cluster_variables({"hosts": hosts}, {name: True}) == {}
+        return
+    with pytest.raises(ToolkitError, match=f"{name} is not supported"):
+        cluster_variables({"hosts": hosts}, {name: True})
