@@ -87,6 +87,7 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeTrainingJob": Operation(training_jobs.describe, _TRAINING_JOB),
     "ListTrainingJobs": Operation(training_jobs.list_, _any),
     "StopTrainingJob": Operation(training_jobs.stop, _TRAINING_JOB),
+    "DeleteTrainingJob": Operation(training_jobs.delete, _TRAINING_JOB),
     "CreateHyperParameterTuningJob": Operation(tuning_jobs.create, _TUNING_JOB, _TRIALS_ROLES),
     "DescribeHyperParameterTuningJob": Operation(tuning_jobs.describe, _TUNING_JOB),
     "ListHyperParameterTuningJobs": Operation(tuning_jobs.list_, _any),
