@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,23 @@ class Mirror:
         self._sent = scan(self._folder)
 
     def look(self, *, last: bool = False) -> None:
-        """Bring S3 up to date; `last`: the files cannot change any more. Raises DataError."""
+        """Bring S3 up to date; `last`: the files cannot change any more.
+
+        Raises DataError when something could not be put or deleted; the rest was.
+        """
         now = scan(self._folder)
+        problems: list[DataError] = []
         for name, found in now.items():
             settled = last or not self._whole or self._seen.get(name) == found
             if self._sent.get(name) != found and settled:
-                self._put(name, found)
+                with _kept(problems):
+                    self._put(name, found)
         self._seen = now
         for name in [name for name in self._sent if name not in now]:
-            self._delete(name)
+            with _kept(problems):
+                self._delete(name)
+        if problems:
+            raise problems[0]
 
     def _put(self, name: str, found: Signature) -> None:
         path = self._folder / name
@@ -113,6 +121,14 @@ class Mirror:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
+
+
+@contextlib.contextmanager
+def _kept(problems: list[DataError]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        problems.append(error)
 
 
 class Ticker:
