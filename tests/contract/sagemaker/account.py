@@ -21,9 +21,11 @@ ROLE = TARGET.role
 PATIENCE = TARGET.patience  # seconds until a condition that should come true counts as failed
 
 
-def wait_until(condition: Callable[[], Any], what: str = "condition") -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str = "condition", patience: float = PATIENCE
+) -> Any:
     """The first true value of `condition()`."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if value := condition():
             return value
@@ -117,12 +119,12 @@ class Account:
             **changes,
         }
 
-    def training_ends(self, name: str) -> dict[str, Any]:
+    def training_ends(self, name: str, patience: float = PATIENCE) -> dict[str, Any]:
         def ended() -> Any:
             found = self.api.describe_training_job(TrainingJobName=name)
             return found if found["TrainingJobStatus"] in _ENDS else None
 
-        return wait_until(ended, f"training job {name} ends")
+        return wait_until(ended, f"training job {name} ends", patience)
 
     def transform_ends(self, name: str) -> dict[str, Any]:
         def ended() -> Any:
