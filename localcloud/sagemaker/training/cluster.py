@@ -96,7 +96,7 @@ def lay_out(hosts: Sequence[Host], request: dict[str, Any], inputs: dict[str, An
 
 
 class Cluster:
-    """The processes of a job, one a host."""
+    """The processes of a job, one a host; none is left when its `with` is over."""
 
     def __init__(self, containers: Containers, changed: threading.Event) -> None:
         self._containers = containers
@@ -105,21 +105,23 @@ class Cluster:
         self._ending = False
         self._failed: tuple[Host, int] | None = None
 
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(0.0)
+
     def start(
         self,
         specs: Sequence[tuple[Host, Spec]],
         on_line: Callable[[str], None],
     ) -> None:
-        """Start them all; when one cannot be started, none is left running."""
-        try:
-            for host, spec in specs:
-                process = self._containers.run(
-                    spec, on_line=on_line, on_exit=partial(self._exited, host)
-                )
-                self._running.append((host, process))
-        except BaseException:
-            self.stop(0.0)
-            raise
+        """Start them all. Raises UnknownImage."""
+        for host, spec in specs:
+            process = self._containers.run(
+                spec, on_line=on_line, on_exit=partial(self._exited, host)
+            )
+            self._running.append((host, process))
 
     def _exited(self, host: Host, status: int) -> None:
         if status and not self._ending and self._failed is None:

@@ -194,7 +194,7 @@ class TrainingRun:
         calls += [InstanceMetrics(cloud, self._job.name, processes), self._instances.look]
         timeouts = cloud.settings.timeouts
         self._instances.training_began(began)
-        with Ticker(self._job.name, cloud.clock, timeouts.sync, calls) as ticker:
+        with processes, Ticker(self._job.name, cloud.clock, timeouts.sync, calls) as ticker:
             processes.start(specs, self._metrics.line)
             overrun, latest = began + self._max_runtime - self._trained, self._instances.latest
             ended = control.wait(
