@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from localcloud.home import ROOT_KEY, ROOT_SECRET, Ports
+from localcloud.trouble import SPARED
 
 Clients = Callable[[str], Any]
 
@@ -23,6 +24,7 @@ def clients(ports: Ports, region: str) -> Clients:
         read_timeout=30,
         retries={"mode": "standard", "max_attempts": 2},
         max_pool_connections=16,
+        user_agent_extra=SPARED,
     )
 
     def make(service: str) -> Any:

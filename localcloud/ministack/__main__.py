@@ -1,8 +1,8 @@
 """MiniStack's entry, run by MiniStack's own interpreter (see `launch`).
 
 What it adds to `ministack`: it listens on one address alone, saves the state while it runs,
-answers our SageMaker's questions to IAM, and takes a request to an API without a Content-Type for
-JSON, as API Gateway does.
+answers our SageMaker's questions to IAM, brings the trouble that somebody asked for, and takes a
+request to an API without a Content-Type for JSON, as API Gateway does.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import os
 import resource
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from localcloud.ministack import bridge
+from localcloud.ministack import bridge, hooks
 from localcloud.ministack.saver import Saver
+from localcloud.ministack.troubled import Troubled
+from localcloud.trouble import Rules
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -29,14 +32,22 @@ CONTENT_TYPE = b"content-type"
 
 
 class Gateway:
-    """MiniStack's ASGI application, with the bridge in front and the saver behind."""
+    """MiniStack's ASGI application, with the bridge in front and the saver behind.
+
+    before_the_end: called before the state is saved for the last time
+    """
 
     def __init__(
-        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], saver: Saver, token: str
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        saver: Saver,
+        token: str,
+        before_the_end: Callable[[], None],
     ) -> None:
         self._app = app
         self._saver = saver
         self._token = token
+        self._before_the_end = before_the_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -54,6 +65,7 @@ class Gateway:
         async def heard() -> dict[str, Any]:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(self._before_the_end)
                 # MiniStack saves everything itself now.
                 await asyncio.to_thread(self._saver.stop)
             return message
@@ -102,6 +114,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     # Functions inherit this process's environment: what is ours must not reach them.
     token = os.environ.pop("PIGEONHOLE_BRIDGE_TOKEN")
+    rules = Rules(Path(os.environ.pop("PIGEONHOLE_TROUBLE")))
     every = float(os.environ.pop("PIGEONHOLE_SAVE_SECONDS", "2"))
     os.environ.pop("PYTHONPATH", None)
     # One that a killed cloud left may still be saving: its state is read when it has ended.
@@ -121,7 +134,10 @@ def main() -> None:
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75  # longer than clients keep idle connections
     config.graceful_timeout = 2
-    asyncio.run(serve(Gateway(app, Saver(every), token), config))  # type: ignore[arg-type]
+    notifications = hooks.install(rules)
+    troubled = Troubled(app, rules, bridge.arn_of, hooks)
+    gateway = Gateway(troubled, Saver(every), token, notifications.deliver_all)
+    asyncio.run(serve(gateway, config))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

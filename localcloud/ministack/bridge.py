@@ -1,13 +1,15 @@
-"""Two questions that a service of AWS can ask IAM and that have no public API, for our SageMaker.
+"""What our SageMaker asks of MiniStack and has no public API.
 
     POST /_pigeonhole/identify    {"access_key", "session_token"}
                                   → {"arn", "account", "role_arn"}
     POST /_pigeonhole/authorize   {"arn", "role_arn", "account", "region", "action", "resource",
                                    "context"} → {"decision", "reason"}
+    POST /_pigeonhole/kill        {"function"}, a Lambda function's name → {}
 
 STS says who the caller is only to the caller, whose signature is made for another service; and
 MiniStack's SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission
-boundaries. Both are answered by what MiniStack asks itself for its own services. Only who has the
+boundaries. Both are answered by what MiniStack asks itself for its own services. Functions are
+killed for the trouble that somebody asked for. Only who has the
 token in the header `x-pigeonhole-token` gets an answer.
 """
 
@@ -17,6 +19,8 @@ import hmac
 import json
 from collections.abc import Callable
 from typing import Any
+
+from localcloud.ministack import hooks
 
 PREFIX = "/_pigeonhole/"
 TOKEN_HEADER = "x-pigeonhole-token"
@@ -32,6 +36,17 @@ def answer(path: str, token: str, expected: str, body: bytes) -> Answer:
     if operation is None:
         return 404, {"message": f"no {path}"}
     return operation(json.loads(body))
+
+
+def arn_of(access_key: str, session_token: str) -> str:
+    """Who has these credentials; empty when nobody has."""
+    _, found = _identify({"access_key": access_key, "session_token": session_token})
+    return str(found.get("arn", ""))
+
+
+def _kill(request: dict[str, Any]) -> Answer:
+    hooks.kill(request["function"])
+    return 200, {}
 
 
 def _identify(request: dict[str, Any]) -> Answer:
@@ -100,4 +115,5 @@ def _authorize(request: dict[str, Any]) -> Answer:
 _OPERATIONS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "identify": _identify,
     "authorize": _authorize,
+    "kill": _kill,
 }

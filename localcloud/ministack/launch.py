@@ -10,6 +10,7 @@ from pathlib import Path
 from localcloud.home import ACCOUNT, HOST, Home, Ports
 
 BRIDGE_TOKEN = "PIGEONHOLE_BRIDGE_TOKEN"
+TROUBLE = "PIGEONHOLE_TROUBLE"
 SAVE_SECONDS = "PIGEONHOLE_SAVE_SECONDS"
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,6 +42,7 @@ def environment(
         # Removed again by the entry, before any function starts.
         "PYTHONPATH": str(_REPOSITORY),
         BRIDGE_TOKEN: token,
+        TROUBLE: str(home.trouble_db),
         "GATEWAY_PORT": str(ports.gateway),
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,  # the host in queue and API URLs

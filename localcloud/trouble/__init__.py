@@ -3,7 +3,7 @@
 Nothing but the standard library: MiniStack's interpreter uses it as well.
 """
 
-from localcloud.trouble.kinds import KINDS, BadRule, KindOfTrouble, Rule
+from localcloud.trouble.kinds import KINDS, SPARED, BadRule, KindOfTrouble, Rule
 from localcloud.trouble.rules import Rules
 
-__all__ = ["KINDS", "BadRule", "KindOfTrouble", "Rule", "Rules"]
+__all__ = ["KINDS", "SPARED", "BadRule", "KindOfTrouble", "Rule", "Rules"]

@@ -1,0 +1,179 @@
+"""Trouble with single calls of MiniStack's services, on demand, in front of its application.
+
+Without rules a request passes at the cost of a comparison. What the local cloud itself asks (its
+clients say so in their User-Agent) is spared: on AWS these calls are not the account's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from localcloud.ministack import refusals
+from localcloud.ministack.calls import FORM, Call, recognized
+from localcloud.ports import Hitch
+from localcloud.trouble import SPARED, Rules
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Identify = Callable[[str, str], str]  # who has an access key and a session token, as an ARN
+
+_KINDS = ("slow", "throttle", "error-500", "kill-caller", "lose-reply")
+_LAST_GOOD = 399
+
+
+class Functions(Protocol):
+    """The Lambda functions, by their names."""
+
+    def runs(self, function: str) -> bool:
+        """Whether it has a process."""
+
+    def kill(self, function: str) -> None:
+        """Kill its processes."""
+
+
+class Troubled:
+    """An ASGI application: `app`, with the trouble that `rules` have for its calls."""
+
+    def __init__(
+        self, app: Application, rules: Rules, identify: Identify, functions: Functions
+    ) -> None:
+        self._app = app
+        self._rules = rules
+        self._identify = identify
+        self._functions = functions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._rules.any(*_KINDS):
+            await self._app(scope, receive, send)
+            return
+        headers = {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in scope["headers"]}
+        if SPARED in headers.get("user-agent", ""):
+            await self._app(scope, receive, send)
+            return
+        request = _Request(receive)
+        if headers.get("content-type", "").startswith(FORM):
+            await request.read()
+        call = await asyncio.to_thread(
+            recognized,
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            headers,
+            request.body,
+        )
+        if call is None:
+            await self._app(scope, request, send)
+        else:
+            await self._carry_out(call, headers, scope, request, send)
+
+    async def _carry_out(
+        self, call: Call, headers: dict[str, str], scope: Scope, request: _Request, send: Send
+    ) -> None:
+        token = headers.get("x-amz-security-token", "")
+
+        def caller() -> str:
+            return self._identify(call.access_key, token) if call.access_key else ""
+
+        async def due(kind: str) -> Hitch | None:
+            if not self._rules.any(kind):
+                return None
+            name, *also = call.names
+            return await asyncio.to_thread(self._rules.next, kind, name, *also, caller=caller)
+
+        if slow := await due("slow"):
+            await asyncio.sleep(slow.seconds)
+        for kind, words in (("throttle", refusals.throttled), ("error-500", refusals.failed)):
+            if hitch := await due(kind):
+                refusal = words(call)
+                refusal = replace(refusal, message=hitch.message or refusal.message)
+                await request.read()  # a client that is still sending would see a reset instead
+                answer = refusals.answer(call, refusal, headers.get("content-type", ""))
+                await _answer(answer, scope["method"], send)
+                return
+        killed = None
+        if self._rules.any("kill-caller"):
+            function = await asyncio.to_thread(lambda: function_of(caller()))
+            killed = await due("kill-caller") if self._functions.runs(function) else None
+        if killed and killed.when == "before":
+            await request.read()
+            await self._end(function, send)
+            return
+        if not killed and not self._rules.any("lose-reply"):
+            await self._app(scope, request, send)
+            return
+        said: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            said.append(message)
+
+        await self._app(scope, request, keep)
+        if killed:
+            await self._end(function, send)
+            return
+        # What was refused had no effect that could be lost.
+        if said and said[0].get("status", 500) <= _LAST_GOOD and await due("lose-reply"):
+            await drop(send)
+            return
+        for message in said:
+            await send(message)
+
+    async def _end(self, function: str, send: Send) -> None:
+        """Kill the function and close its connection."""
+        await asyncio.to_thread(self._functions.kill, function)
+        await drop(send)
+
+
+def function_of(caller: str) -> str:
+    """The function whose ARN of an assumed role this is: Lambda names the session after it."""
+    return caller.rsplit("/", 1)[-1] if ":assumed-role/" in caller else ""
+
+
+class _Request:
+    """`receive`, of which the body may be read beforehand."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read = False
+        self.body = b""
+
+    async def read(self) -> None:
+        """Read the body to its end."""
+        more = not self._read
+        while more:
+            message = await self._receive()
+            self.body += message.get("body", b"")
+            more = message["type"] == "http.request" and message.get("more_body", False)
+        self._read = True
+
+    async def __call__(self) -> Message:
+        if not self._read:
+            return await self._receive()
+        self._read = False
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+
+async def _answer(answer: refusals.Answer, method: str, send: Send) -> None:
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    body = b"" if method == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def drop(send: Send) -> None:
+    """Close the connection without an answer.
+
+    ASGI has no word for that, so it is asked of Hypercorn, whose `send` belongs to the stream, and
+    that one's to the connection. Its version is pinned.
+    """
+    from hypercorn.events import Closed  # noqa: PLC0415 - there is one in MiniStack's interpreter
+
+    stream: Any = getattr(send, "__self__")  # noqa: B009
+    stream.closed = True
+    await stream.send.__self__.send(Closed())
