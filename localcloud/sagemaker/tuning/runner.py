@@ -72,6 +72,7 @@ class TuningRun:
         self._curves: dict[str, list[float]] = {}  # of running trials, as they print
         self._judged: dict[str, int] = {}  # how long a trial's curve was when it was last judged
         self._stopped: set[str] = set()
+        self._launched = 0
         self._exhausted = False
         self._searches = {d.name: self._search(d) for d in self._plan.definitions}
         self._inherited = {
@@ -95,6 +96,7 @@ class TuningRun:
     def _work(self) -> None:
         for trial in trials_of(self._cloud, self._job, self._plan):
             self._trials[trial.name] = trial
+            self._launched = trial.number
             if not trial.ended:  # taken up again by the start that takes up this job
                 self._observe(trial.name, trial.definition)
                 self._cloud.training.when_over(trial.name, self._control.changed.set)
@@ -126,12 +128,13 @@ class TuningRun:
     def _refresh(self) -> None:
         """Read the job, and the trials that ran; keep what those printed that have ended."""
         self._job = self._read()
-        for name, trial in self._trials.items():
+        for name, trial in list(self._trials.items()):
             if trial.ended:
                 continue
             job = self._cloud.store.get(Kind.TRAINING_JOB, name)
-            if job is None:
-                raise LookupError(name)
+            if job is None:  # it ended, and was deleted at once
+                del self._trials[name]
+                continue
             self._trials[name] = replace(trial, job=job)
             if self._trials[name].ended:
                 self._settle(self._trials[name])
@@ -165,7 +168,7 @@ class TuningRun:
         if self._job.status == "Stopping":
             return _Verdict("Stopped", stop=True)
         ended = self._ended()
-        over = self._exhausted or len(self._trials) >= wanted.most
+        over = self._exhausted or self._launched >= wanted.most
         if reason := _failure(ended, over=over and not running):
             return _Verdict("Failed", reason)
         if self._seconds_left(None) == 0.0:
@@ -202,7 +205,7 @@ class TuningRun:
         """Launch one more trial when there is room; says whether it did."""
         if self._exhausted or running >= self._plan.parallel:
             return False
-        number = len(self._trials) + 1
+        number = self._launched + 1
         if number > self._plan.most:
             return False
         definition = self._plan.definition(number)
@@ -225,6 +228,7 @@ class TuningRun:
             _tuning={"of": self._job.state["_id"], "number": number, "values": values},
         )
         self._trials[name] = Trial(job, definition)
+        self._launched = number
         self._cloud.training.when_over(name, self._control.changed.set)
         return True
 

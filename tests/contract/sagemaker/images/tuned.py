@@ -4,7 +4,7 @@ Prints `score=…;` once an epoch (`epochs`, 1 by default), rising to
 1 - (x - 0.7)² - (depth - 4)²/100, less 0.1 when `kind` is "bad"; what is missing is at its best.
 
 The hyperparameter `mode`: mute: never prints it   failing: fails   waiting: until it is stopped
-hold: a number: a trial with a lower score takes its time and waits until it is stopped
+slow_below: a number: a trial with a lower score takes two seconds from epoch to epoch
 fail_below: a number: a trial with a lower score fails
 """
 
@@ -30,10 +30,10 @@ def main() -> int:
     score = best(settings)
     epochs = int(settings.get("epochs", "1"))
     for epoch in range(1, epochs + 1):
+        if epoch > 1 and score < float(settings.get("slow_below", "-inf")):
+            time.sleep(2)
         print(f"epoch={epoch}; score={score * epoch / epochs:.9f};", flush=True)
-        if score < float(settings.get("hold", "-inf")):
-            time.sleep(0.05)
-    if mode == "waiting" or score < float(settings.get("hold", "-inf")):
+    if mode == "waiting":
         time.sleep(600)
     return 1 if score < float(settings.get("fail_below", "-inf")) else 0
 
