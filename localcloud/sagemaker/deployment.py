@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from localcloud.sagemaker import packages
 from localcloud.sagemaker.cloud import Cloud
+from localcloud.sagemaker.errors import ValidationException
 from localcloud.sagemaker.s3data import DataError
 from localcloud.sagemaker.store import Kind
 
@@ -190,14 +192,15 @@ def container_definition(cloud: Cloud, model: dict[str, Any]) -> dict[str, Any]:
     """Image, ModelDataUrl and Environment of a CreateModel request, from its model package if it
     names one.
 
-    Raises DataError when the package is gone.
+    Raises DataError when the package is gone, or has no such container.
     """
     definition: dict[str, Any] = model.get("PrimaryContainer") or model["Containers"][0]
     if "ModelPackageName" not in definition:
         return definition
-    package = cloud.store.by_arn(definition["ModelPackageName"])
-    if package is None or "InferenceSpecification" not in package.view:
-        raise DataError(f"Could not find model package {definition['ModelPackageName']}.")
-    packaged = package.view["InferenceSpecification"]["Containers"][0]
+    try:
+        package = packages.get(cloud, definition["ModelPackageName"])
+        packaged = packages.container(package, definition.get("InferenceSpecificationName"))
+    except ValidationException as error:
+        raise DataError(error.message) from error
     environment = {**packaged.get("Environment", {}), **definition.get("Environment", {})}
     return {**packaged, "Environment": environment}

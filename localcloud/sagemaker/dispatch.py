@@ -22,6 +22,7 @@ from localcloud.sagemaker.operations import (
     endpoint_configs,
     endpoints,
     model_package_groups,
+    model_package_updates,
     model_packages,
     models,
     tags,
@@ -41,11 +42,13 @@ Resources = Callable[[Cloud, Request], list[str]]
 class Operation:
     """`resources` gives the ARNs on which IAM must allow the action, `roles` the members to
     PassRole: `RoleArn`, or `Definition.RoleArn` inside a structure or each of a list of them.
+    A `signed` one finds the caller's ARN in the request's `_caller`.
     """
 
     handler: Handler
     resources: Resources
     roles: tuple[str, ...] = ()
+    signed: bool = False
 
 
 def _named(kind: Kind, member: str) -> Resources:
@@ -114,17 +117,23 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeTransformJob": Operation(transform_jobs.describe, _TRANSFORM_JOB),
     "ListTransformJobs": Operation(transform_jobs.list_, _any),
     "StopTransformJob": Operation(transform_jobs.stop, _TRANSFORM_JOB),
-    "CreateModelPackageGroup": Operation(model_package_groups.create, _group),
+    "CreateModelPackageGroup": Operation(model_package_groups.create, _group, signed=True),
     "DescribeModelPackageGroup": Operation(model_package_groups.describe, _group),
     "ListModelPackageGroups": Operation(model_package_groups.list_, _any),
     "DeleteModelPackageGroup": Operation(model_package_groups.delete, _group),
     "CreateModelPackage": Operation(
         model_packages.create,
         lambda cloud, request: [model_packages.arn_to_create(cloud, request)],
+        signed=True,
+    ),
+    "BatchDescribeModelPackage": Operation(
+        model_packages.batch_describe, lambda cloud, request: request["ModelPackageArnList"]
     ),
     "DescribeModelPackage": Operation(model_packages.describe, _package("ModelPackageName")),
     "ListModelPackages": Operation(model_packages.list_, _any),
-    "UpdateModelPackage": Operation(model_packages.update, _package("ModelPackageArn")),
+    "UpdateModelPackage": Operation(
+        model_package_updates.update, _package("ModelPackageArn"), signed=True
+    ),
     "DeleteModelPackage": Operation(model_packages.delete, _package("ModelPackageName")),
     "AddTags": Operation(tags.add, lambda cloud, request: [request["ResourceArn"]]),
     "ListTags": Operation(tags.list_, lambda cloud, request: [request["ResourceArn"]]),
@@ -147,6 +156,8 @@ def perform(cloud: Cloud, caller: Caller, name: str, request: object) -> dict[st
     resources = operation.resources(cloud, body)
     authorize(cloud, caller, name, resources, body, roles=operation.roles)
     quotas.check(cloud, name, body)
+    if operation.signed:
+        body["_caller"] = caller.arn
     return operation.handler(cloud, body)
 
 

@@ -10,6 +10,7 @@ from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import ConflictException, MissingResource, ValidationException
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations._unsupported import only, refuse
+from localcloud.sagemaker.packages import arn_of, user_context
 from localcloud.sagemaker.store import Kind, Resource
 
 
@@ -32,7 +33,7 @@ def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
         "ModelPackageGroupArn": group.arn,
         "ModelPackageGroupStatus": group.status,
         "CreationTime": group.created,
-        "CreatedBy": {},
+        "CreatedBy": user_context(group.request.get("_caller")),
     }
 
 
@@ -56,10 +57,9 @@ def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 def get(cloud: Cloud, name_or_arn: str) -> Resource:
     """The group of a name or an ARN. Raises MissingResource."""
-    name = group_name(name_or_arn)
-    group = cloud.store.get(Kind.MODEL_PACKAGE_GROUP, name)
-    if group is None:
-        arn = cloud.arn(Kind.MODEL_PACKAGE_GROUP, name)
+    arn = arn_of(cloud, name_or_arn, Kind.MODEL_PACKAGE_GROUP)
+    group = cloud.store.by_arn(arn)
+    if group is None or group.kind != Kind.MODEL_PACKAGE_GROUP:
         raise MissingResource(f"ModelPackageGroup {arn} does not exist.")
     return group
 

@@ -1,20 +1,28 @@
-"""CreateModelPackage, DescribeModelPackage, ListModelPackages, UpdateModelPackage,
+"""CreateModelPackage, DescribeModelPackage, BatchDescribeModelPackage, ListModelPackages,
 DeleteModelPackage.
 
-A versioned package is stored under `<group>/<version>`, as its ARN ends; its numbers are never
-used twice.
+The numbers of a group's versions are never used twice. Neither the image nor the model data of a
+package is looked at before a model is made of it (AWS looks at once, unless SkipModelValidation
+is All), and ImageDigest and ModelDataETag are not filled in.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from typing import Any
 
+from localcloud.sagemaker import packages
 from localcloud.sagemaker.cloud import Cloud
-from localcloud.sagemaker.errors import ConflictException, MissingResource, ValidationException
+from localcloud.sagemaker.errors import (
+    ConflictException,
+    MissingResource,
+    SageMakerError,
+    ValidationException,
+)
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import model_package_groups as groups
 from localcloud.sagemaker.operations._unsupported import refuse
+from localcloud.sagemaker.packages import shown
 from localcloud.sagemaker.state_changes import publish_model_package
 from localcloud.sagemaker.store import Kind, Resource
 
@@ -29,20 +37,13 @@ _LAST_VERSION = "_last_version"
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, _UNSUPPORTED)
-    if ("ModelPackageGroupName" in request) == ("ModelPackageName" in request):
-        raise ValidationException(
-            "Exactly one of ModelPackageGroupName and ModelPackageName must be given."
-        )
-    versioned = "ModelPackageGroupName" in request
-    if versioned and request.get("Tags"):
-        raise ValidationException(
-            "Tags are not allowed on a versioned model package: put them on its group."
-        )
+    _check(request)
     with cloud.store.transaction():
         earlier = _same_token(cloud, request)
         if earlier is not None:
             return {"ModelPackageArn": earlier.arn}
+        made_from = _copied(cloud, request)
+        versioned = "ModelPackageGroupName" in request
         name, state = _next_version(cloud, request) if versioned else _unversioned(request)
         package = cloud.create(
             Kind.MODEL_PACKAGE,
@@ -52,6 +53,7 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
             status="Completed",
             state={
                 "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+                **made_from,
                 **state,
             },
         )
@@ -60,75 +62,73 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    package = _get(cloud, request["ModelPackageName"])
+    """IncludedData MetadataOnly: how AWS "sanitizes" a card is not documented; we empty it."""
+    package = packages.get(cloud, request["ModelPackageName"])
     view = package.view
     view.pop("ClientToken", None)
+    if request.get("IncludedData") == "MetadataOnly" and "ModelCard" in view:
+        view["ModelCard"] = {**view["ModelCard"], "ModelCardContent": ""}
     return {
         **view,
-        "ModelPackageName": package.name.split("/")[0],
+        **_name(package),
         "ModelPackageArn": package.arn,
         "ModelPackageStatus": package.status,
         "CreationTime": package.created,
+        "CreatedBy": packages.user_context(package.request.get("_caller")),
+    }
+
+
+def batch_describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    """Of versioned packages; the others are among the errors."""
+    found: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
+    for arn in request["ModelPackageArnList"]:
+        try:
+            found[arn] = _batch_summary(packages.get(cloud, arn))
+        except SageMakerError as error:
+            errors[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
+    return {"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": errors}
+
+
+def _batch_summary(package: Resource) -> dict[str, Any]:
+    if not packages.versioned(package):
+        raise MissingResource(f"ModelPackage {package.arn} is no versioned one.")
+    return {
+        "ModelPackageArn": package.arn,
+        "ModelPackageStatus": package.status,
+        "CreationTime": package.created,
+        **shown(
+            package.view,
+            "ModelPackageGroupName",
+            "ModelPackageVersion",
+            "ModelPackageDescription",
+            "InferenceSpecification",
+            "ModelApprovalStatus",
+            "ModelPackageRegistrationType",
+        ),
     }
 
 
 def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    packages = cloud.store.all(Kind.MODEL_PACKAGE)
+    """Without a group and a type the service lists the unversioned ones alone."""
+    found = cloud.store.all(Kind.MODEL_PACKAGE)
     if "ModelPackageGroupName" in request:
         group = groups.get(cloud, request["ModelPackageGroupName"])
-        packages = [p for p in packages if p.state.get("ModelPackageGroupName") == group.name]
+        found = [p for p in found if p.state.get("ModelPackageGroupName") == group.name]
     else:
-        # Without a group and a type the service lists the unversioned ones alone.
         wanted = request.get("ModelPackageType", "Unversioned")
         if wanted != "Both":
-            versioned = wanted == "Versioned"
-            packages = [p for p in packages if _is_versioned(p) == versioned]
+            found = [p for p in found if packages.versioned(p) == (wanted == "Versioned")]
     if "ModelApprovalStatus" in request:
         wanted = request["ModelApprovalStatus"]
-        packages = [p for p in packages if p.view.get("ModelApprovalStatus") == wanted]
-    return _LISTING.answer(request, packages)
-
-
-def update(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("AdditionalInferenceSpecificationsToAdd", "ClientToken"))
-    package = _get(cloud, request["ModelPackageArn"])
-
-    def change(current: Resource) -> Resource:
-        view = current.view
-        metadata = {
-            **view.get("CustomerMetadataProperties", {}),
-            **request.get("CustomerMetadataProperties", {}),
-        }
-        for key in request.get("CustomerMetadataPropertiesToRemove", []):
-            metadata.pop(key, None)
-        changes: dict[str, Any] = {
-            name: request[name]
-            for name in (
-                "ModelApprovalStatus",
-                "ApprovalDescription",
-                "ModelPackageRegistrationType",
-                "InferenceSpecification",
-                "SourceUri",
-                "ModelCard",
-                "ModelLifeCycle",
-            )
-            if name in request
-        }
-        now = cloud.clock.now()
-        changes |= {"LastModifiedTime": now, "CustomerMetadataProperties": metadata or None}
-        # What the request of the creation said is replaced by what is said now.
-        first = {k: v for k, v in current.request.items() if k not in changes}
-        return replace(current, modified=now, request=first).with_state(**changes)
-
-    changed = cloud.store.change(Kind.MODEL_PACKAGE, package.name, change)
-    if changed is None:
-        raise _missing(package.arn)
-    publish_model_package(cloud, changed)
-    return {"ModelPackageArn": changed.arn}
+        found = [p for p in found if p.view.get("ModelApprovalStatus") == wanted]
+    part = request.get("NameContains", "").lower()
+    found = [p for p in found if part in p.name.split("/")[0].lower()]
+    return _LISTING.answer(request, found)
 
 
 def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    package = _get(cloud, request["ModelPackageName"])
+    package = packages.get(cloud, request["ModelPackageName"])
     cloud.store.delete(Kind.MODEL_PACKAGE, package.name)
     return {}
 
@@ -145,19 +145,87 @@ def arn_to_create(cloud: Cloud, request: dict[str, Any]) -> str:
 
 def arn_of(cloud: Cloud, name_or_arn: str) -> str:
     """The ARN of a package given by name or ARN."""
-    return name_or_arn if ":" in name_or_arn else cloud.arn(Kind.MODEL_PACKAGE, name_or_arn)
+    return packages.arn_of(cloud, name_or_arn)
 
 
-def _get(cloud: Cloud, name_or_arn: str) -> Resource:
-    arn = arn_of(cloud, name_or_arn)
-    package = cloud.store.by_arn(arn)
-    if package is None or package.kind != Kind.MODEL_PACKAGE:
-        raise _missing(arn)
-    return package
+def check_card(request: dict[str, Any]) -> None:
+    """The content must be a JSON object; AWS checks it against the schema of model cards too.
+
+    Raises ValidationException.
+    """
+    content = request.get("ModelCard", {}).get("ModelCardContent")
+    if content is None:
+        return
+    try:
+        if not isinstance(json.loads(content), dict):
+            raise ValueError("it is no object")
+    except ValueError as error:
+        raise ValidationException(f"ModelCardContent is no JSON object: {error}") from error
 
 
-def _missing(arn: str) -> MissingResource:
-    return MissingResource(f"ModelPackage {arn} does not exist.")
+def check_names(specifications: list[dict[str, Any]]) -> None:
+    """AdditionalInferenceSpecifications: 15 at most, each with a name of its own.
+
+    Raises ValidationException.
+    """
+    if len(specifications) > 15:
+        raise ValidationException(
+            "Total number of additional Inference Specifications can not exceed 15."
+        )
+    if len({item["Name"] for item in specifications}) < len(specifications):
+        raise ValidationException("Names of AdditionalInferenceSpecifications must be unique.")
+
+
+def _check(request: dict[str, Any]) -> None:
+    refuse(request, _UNSUPPORTED)
+    check_card(request)
+    check_names(request.get("AdditionalInferenceSpecifications", []))
+    if "ModelPackageGroupName" in request:
+        if "ModelPackageName" in request:
+            raise ValidationException(
+                "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
+                "Cannot determine which one to use."
+            )
+        if request.get("Tags"):
+            raise ValidationException(
+                "Tags are not allowed on a versioned model package: put them on its group."
+            )
+        return
+    if "ModelPackageName" not in request:
+        raise ValidationException("Missing ARN.")
+    refused = [name for name in ("ModelApprovalStatus", "ModelLifeCycle") if name in request]
+    if refused:
+        raise ValidationException(f"{refused[0]} does not apply to unversioned model packages.")
+    specification = request.get("InferenceSpecification", {})
+    for name in ("SupportedTransformInstanceTypes", "SupportedRealtimeInferenceInstanceTypes"):
+        if not specification.get(name) and "SourceUri" not in request:
+            raise ValidationException(
+                f"InferenceSpecification.{name} is required for unversioned model packages."
+            )
+
+
+def _copied(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    """The inference specification of what SourceUri names, where none is given.
+
+    "If you want to clone a model package, set it to the model package ARN. If you want to register
+    a model, set it to the model ARN" (CreateModelPackage). What else is copied is not documented;
+    we copy nothing else.
+    """
+    uri = request.get("SourceUri", "")
+    if "InferenceSpecification" in request or not uri.startswith("arn:"):
+        return {}
+    source = cloud.store.by_arn(uri)
+    if source is None or source.kind not in (Kind.MODEL, Kind.MODEL_PACKAGE):
+        raise MissingResource(f"SourceUri: {uri} does not exist.")
+    if source.kind == Kind.MODEL_PACKAGE:
+        return shown(source.view, "InferenceSpecification")
+    container = source.request.get("PrimaryContainer") or source.request["Containers"][0]
+    if "ModelPackageName" in container:
+        return shown(
+            packages.get(cloud, container["ModelPackageName"]).view, "InferenceSpecification"
+        )
+    copied = shown(container, "Image", "ModelDataUrl", "Environment")
+    return {"InferenceSpecification": {"Containers": [copied]}}
 
 
 def _same_token(cloud: Cloud, request: dict[str, Any]) -> Resource | None:
@@ -200,29 +268,34 @@ def _token_state(request: dict[str, Any]) -> dict[str, Any]:
     return {"_client_token": request["ClientToken"], "_client_request": request}
 
 
-def _is_versioned(package: Resource) -> bool:
-    return "ModelPackageVersion" in package.state
+def _name(package: Resource) -> dict[str, Any]:
+    """A version has none, as the developer guide's answers show ("View the Details of a Model
+    Version"): clients then go by its ARN.
+    """
+    return {} if packages.versioned(package) else {"ModelPackageName": package.name}
 
 
 def _summary(package: Resource) -> dict[str, Any]:
-    view = package.view
-    summary = {
-        "ModelPackageName": package.name.split("/")[0],
+    return {
+        **_name(package),
         "ModelPackageArn": package.arn,
         "CreationTime": package.created,
         "ModelPackageStatus": package.status,
+        **shown(
+            package.view,
+            "ModelPackageGroupName",
+            "ModelPackageVersion",
+            "ModelPackageDescription",
+            "ModelApprovalStatus",
+            "ModelLifeCycle",
+            "ModelPackageRegistrationType",
+        ),
     }
-    for name in (
-        "ModelPackageGroupName",
-        "ModelPackageVersion",
-        "ModelPackageDescription",
-        "ModelApprovalStatus",
-        "ModelLifeCycle",
-        "ModelPackageRegistrationType",
-    ):
-        if name in view:
-            summary[name] = view[name]
-    return summary
 
 
-_LISTING = Listing("ModelPackageSummaryList", _summary, default_order="Ascending")
+_LISTING = Listing(
+    "ModelPackageSummaryList",
+    _summary,
+    default_order="Ascending",
+    orders={"Name": packages.by_name},
+)

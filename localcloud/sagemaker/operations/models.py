@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.ports import AccessDenied
+from localcloud.sagemaker import packages
 from localcloud.sagemaker.artifacts import head
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import container_definition
@@ -66,6 +67,7 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
         raise ValidationException("PrimaryContainer or Containers is required.")
     if "ExecutionRoleArn" not in request:
         raise ValidationException("ExecutionRoleArn is required.")
+    cloud.roles.check_assumable(request["ExecutionRoleArn"])
     container = given[0]
     refuse(
         container,
@@ -73,7 +75,6 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
             "ModelDataSource",
             "AdditionalModelDataSources",
             "MultiModelConfig",
-            "InferenceSpecificationName",
             "ImageConfig",
         ),
         "PrimaryContainer.",
@@ -81,6 +82,8 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
     only(container.get("Mode"), ("SingleModel",), "PrimaryContainer.Mode")
     if ("Image" in container) == ("ModelPackageName" in container):
         raise ValidationException("A container needs either Image or ModelPackageName.")
+    if "InferenceSpecificationName" in container and "Image" in container:
+        raise ValidationException("InferenceSpecificationName needs a ModelPackageName.")
     if "ModelPackageName" in container:
         _check_package(cloud, container["ModelPackageName"])
     try:
@@ -92,9 +95,7 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
 
 
 def _check_package(cloud: Cloud, arn: str) -> None:
-    package = cloud.store.by_arn(arn)
-    if package is None:
-        raise MissingResource(f"Could not find model package {arn}.")
+    package = packages.get(cloud, arn)
     approval = package.view.get("ModelApprovalStatus")
     if approval not in (None, "Approved"):
         raise ValidationException(

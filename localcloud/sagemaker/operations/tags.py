@@ -6,13 +6,14 @@ from typing import Any
 
 from localcloud.sagemaker.cloud import Cloud, tags_of
 from localcloud.sagemaker.errors import MissingResource, ResourceLimitExceeded, ValidationException
+from localcloud.sagemaker.store import Kind
 
 _MOST_TAGS = 50
 _DEFAULT_PAGE = 50
 
 
 def add(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    arn = _existing(cloud, request)
+    arn = _existing(cloud, request, changing=True)
     with cloud.store.transaction():
         if len({**cloud.store.tags(arn), **tags_of(request)}) > _MOST_TAGS:
             raise ResourceLimitExceeded(f"A resource can have at most {_MOST_TAGS} tags.")
@@ -21,7 +22,7 @@ def add(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    tags = _list(cloud.store.tags(_existing(cloud, request)))
+    tags = _list(cloud.store.tags(_existing(cloud, request, changing=False)))
     token = request.get("NextToken")
     start = 0
     if token:
@@ -37,15 +38,28 @@ def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    cloud.store.remove_tags(_existing(cloud, request), request["TagKeys"])
+    cloud.store.remove_tags(_existing(cloud, request, changing=True), request["TagKeys"])
     return {}
 
 
-def _existing(cloud: Cloud, request: dict[str, Any]) -> str:
+def _existing(cloud: Cloud, request: dict[str, Any], *, changing: bool) -> str:
+    """Where the tags of a resource are kept.
+
+    A versioned model package "uses the tags associated with the model group": they are listed for
+    it too, and can be changed on the group alone.
+    """
     arn: str = request["ResourceArn"]
-    if cloud.store.by_arn(arn) is None:
+    resource = cloud.store.by_arn(arn)
+    if resource is None:
         raise MissingResource(f"Resource {arn} does not exist.")
-    return arn
+    group = resource.state.get("ModelPackageGroupName")
+    if group is None:
+        return arn
+    if changing:
+        raise ValidationException(
+            "Tags are not allowed on a versioned model package: put them on its group."
+        )
+    return cloud.arn(Kind.MODEL_PACKAGE_GROUP, group)
 
 
 def _list(tags: dict[str, str]) -> list[dict[str, str]]:
