@@ -15,7 +15,8 @@ from botocore.credentials import RefreshableCredentials
 from botocore.loaders import Loader
 from botocore.session import Session as BotocoreSession
 
-from localcloud.ports import Access, Credentials
+from localcloud.ports import Access, AccessDenied, Credentials
+from localcloud.sagemaker.errors import ValidationException
 
 _RENEW_BEFORE = 15 * 60  # seconds of validity that fresh credentials must have left
 # The user's own profiles and settings have no say in what a role may do.
@@ -81,6 +82,23 @@ class Roles:
                 max_pool_connections=32,
             ),
         )
+
+    def check_assumable(self, role_arn: str) -> None:
+        """Return if SageMaker can assume the role: it exists and trusts the service.
+
+        For the operations that are handed a role, or a model that has one, before they make
+        anything. Raises ValidationException in AWS's words. Source of the words, for
+        CreateTransformJob: github.com/awslabs/predictive-maintenance-using-machine-learning, issue
+        3. That the operations which make models and training jobs ask as early is known from
+        practice; for tuning jobs it is not documented, and we ask.
+        """
+        try:
+            self._access.credentials(role_arn, "SageMaker")
+        except AccessDenied as error:
+            raise ValidationException(
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
+                "principal 'sagemaker.amazonaws.com' to assume the role."
+            ) from error
 
     def open(self, role_arn: str, session_name: str) -> tuple[str, str]:
         """Let a container fetch the role's credentials.

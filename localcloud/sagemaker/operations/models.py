@@ -68,6 +68,7 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
     if "ExecutionRoleArn" not in request:
         raise ValidationException("ExecutionRoleArn is required.")
     cloud.roles.check_assumable(request["ExecutionRoleArn"])
+    cloud.roles.check_assumable(request["ExecutionRoleArn"])
     container = given[0]
     refuse(
         container,

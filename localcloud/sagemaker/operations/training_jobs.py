@@ -13,6 +13,7 @@ from localcloud.sagemaker.store import Kind, Resource
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
+    cloud.roles.check_assumable(request["RoleArn"])
     return {"TrainingJobArn": launch(cloud, request).arn}
 
 

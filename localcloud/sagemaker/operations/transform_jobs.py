@@ -16,7 +16,8 @@ from localcloud.sagemaker.transform.checks import check
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
     check(request)
-    models.get(cloud, request["ModelName"])
+    model = models.get(cloud, request["ModelName"])
+    cloud.roles.check_assumable(model.request["ExecutionRoleArn"])
     job = cloud.create(
         Kind.TRANSFORM_JOB,
         request["TransformJobName"],

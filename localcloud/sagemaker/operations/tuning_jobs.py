@@ -25,6 +25,8 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
     if any(job.name.lower() == name.lower() for job in cloud.store.all(Kind.TUNING_JOB)):
         raise _taken(name)
     checks.check(cloud, request)
+    for definition in given_definitions(request):
+        cloud.roles.check_assumable(definition["RoleArn"])
     config = request["HyperParameterTuningJobConfig"]
     seed = config.get("RandomSeed", secrets.randbelow(2**31))
     job = cloud.create(

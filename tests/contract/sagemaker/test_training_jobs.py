@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import ROLE, pack, unpack, wait_until
+from .account import pack, unpack, wait_until
 from .conftest import Running
 
 
@@ -125,13 +125,6 @@ def test_missing_data_fails_the_job(sagemaker: Running) -> None:
     job = sagemaker.train("no-data", InputDataConfig=[channel("train", uri)])
     assert job["FailureReason"].startswith("ClientError: Data download failed:No S3 objects found")
     assert "Training" not in [s["Status"] for s in job["SecondaryStatusTransitions"]]
-
-
-def test_role_that_cannot_be_assumed_fails_the_job(sagemaker: Running) -> None:
-    role = ROLE + "-missing"
-    sagemaker.access.missing_roles.add(role)
-    job = sagemaker.train("no-role", RoleArn=role)
-    assert job["FailureReason"] == f"ClientError: Cannot assume {role}"
 
 
 @pytest.mark.parametrize(("mode", "keys"), [("stubborn", 0), ("polite", 1)])
