@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-import urllib3
 from botocore.exceptions import ClientError
 
+from localcloud.bridge import Bridge
 from localcloud.clients import Clients
-from localcloud.home import HOST, Ports
+from localcloud.home import Ports
 from localcloud.ports import AccessDenied, Caller, Credentials
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -30,10 +31,9 @@ class IamAccess:
 
     def __init__(self, ports: Ports, region: str, token: str, clients: Clients) -> None:
         self._region = region
-        self._token = token
         self._iam = clients("iam")
         self._sts = clients("sts")
-        self._pool = urllib3.HTTPConnectionPool(HOST, ports.gateway, maxsize=16)
+        self._bridge = Bridge(ports, token)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who signed the request with these (lower-case) headers.
@@ -117,20 +117,9 @@ class IamAccess:
         )
 
     def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        answer = self._pool.request(
-            "POST",
-            f"/_pigeonhole/{operation}",
-            body=json.dumps(request),
-            headers={"x-pigeonhole-token": self._token, "content-type": "application/json"},
-            timeout=10,
-            # Asking twice changes nothing, and MiniStack may be starting again.
-            retries=urllib3.Retry(total=4, backoff_factor=0.1, allowed_methods=None),
-        )
-        content: dict[str, Any] = json.loads(answer.data)
-        if answer.status == 403 and "code" in content:
+        status, content = self._bridge.ask(operation, request)
+        if status == HTTPStatus.FORBIDDEN:
             raise AccessDenied(content["message"])
-        if answer.status != 200:
-            raise RuntimeError(f"MiniStack's bridge answered {answer.status}: {content}")
         return content
 
 

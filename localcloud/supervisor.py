@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from localcloud import page
 from localcloud.access import IamAccess
+from localcloud.bridge import Bridge
 from localcloud.clients import clients
 from localcloud.events import EventBus
 from localcloud.home import (
@@ -122,6 +123,7 @@ def run(
                 account=ACCOUNT,
                 url=ports.sagemaker_url,
                 endpoints=ports.endpoints(),
+                kill_function=Bridge(ports, token).kill_function,
                 routes=[*page.routes(parts), *trouble_routes(rules)],
             ),
             bound,

@@ -15,6 +15,7 @@ from localcloud.ministack import refusals
 from localcloud.ministack.calls import FORM, Call, recognized
 from localcloud.ports import Hitch
 from localcloud.trouble import SPARED, Rules
+from localcloud.trouble.callers import function_of
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -127,11 +128,6 @@ class Troubled:
         """Kill the function and close its connection."""
         await asyncio.to_thread(self._functions.kill, function)
         await drop(send)
-
-
-def function_of(caller: str) -> str:
-    """The function whose ARN of an assumed role this is: Lambda names the session after it."""
-    return caller.rsplit("/", 1)[-1] if ":assumed-role/" in caller else ""
 
 
 class _Request:

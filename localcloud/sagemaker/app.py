@@ -2,6 +2,7 @@
 
 POST /                                   X-Amz-Target: SageMaker.<Operation>
 POST /endpoints/{name}/invocations
+POST /endpoints/{name}/async-invocations
 GET  /containers/{token}/credentials     for containers, as ECS answers them
 GET  /ping
 
@@ -49,6 +50,7 @@ from localcloud.sagemaker.hitches import RUNTIME, carry_out
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.metrics import Progress
+from localcloud.sagemaker.operations.async_invocations import invoke_async
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
@@ -80,6 +82,7 @@ def build_app(
     clock: Clock | None = None,
     start: processes.Starter = processes.start,
     timeouts: Timeouts | None = None,
+    kill_function: Callable[[str], None] = lambda _: None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """SageMaker as an ASGI application.
@@ -88,6 +91,7 @@ def build_app(
     url: where this application will be reached, without a trailing slash, for containers
     endpoints: AWS_ENDPOINT_URL and any AWS_ENDPOINT_URL_*: passed on to containers, and where S3 is
     store: by default `home/sagemaker/state.db`
+    kill_function: kills the processes of a Lambda function by its name; by default there is none
     routes: more paths, of the local cloud's own; they find the parts as `request.app.state.cloud`
 
     Its lifespan takes up what an earlier run left behind, and on the way out ends every process.
@@ -104,6 +108,7 @@ def build_app(
         images=images,
         clock=clock or SystemClock(),
         start=start,
+        kill_function=kill_function,
     )
     cloud.roles = Roles(access, region, endpoints, url)
     cloud.containers = Containers(settings, images, cloud.roles, logs, start)
@@ -118,6 +123,9 @@ def build_app(
         routes=[
             Route("/", server.api, methods=["POST"]),
             Route("/endpoints/{name}/invocations", server.invocations, methods=["POST"]),
+            Route(
+                "/endpoints/{name}/async-invocations", server.async_invocations, methods=["POST"]
+            ),
             Route("/containers/{token}/credentials", server.credentials, methods=["GET"]),
             Route("/ping", lambda _: Response(status_code=200), methods=["GET"]),
             *routes,
@@ -203,6 +211,29 @@ class _Server:
             return carry_out(cloud, caller, "InvokeEndpoint", call, RUNTIME)
 
         return await self._answer(work, self._invocations, _rest_error)
+
+    async def async_invocations(self, request: Request) -> Response:
+        body = await request.body()
+        name = request.path_params["name"]
+        headers = dict(request.headers)
+
+        def work() -> Response:
+            cloud = self._cloud
+            caller = cloud.access.caller(headers)
+
+            def call() -> Response:
+                arns = [cloud.arn(Kind.ENDPOINT, name)]
+                authorize(cloud, caller, "InvokeEndpointAsync", arns, {})
+                queued = invoke_async(cloud, name, headers, body)
+                response = JSONResponse({"InferenceId": queued.inference_id}, status_code=202)
+                response.headers["X-Amzn-SageMaker-OutputLocation"] = queued.output
+                if queued.failure:
+                    response.headers["X-Amzn-SageMaker-FailureLocation"] = queued.failure
+                return response
+
+            return carry_out(cloud, caller, "InvokeEndpointAsync", call, RUNTIME)
+
+        return await self._answer(work, self._calls, _rest_error)
 
     async def elsewhere(self, request: Request, _: Exception) -> Response:
         """What no route takes."""

@@ -64,7 +64,10 @@ class Settings:
 
 @dataclass
 class Cloud:
-    """The parts of SageMaker, wired once in `app.py`."""
+    """The parts of SageMaker, wired once in `app.py`.
+
+    kill_function: kills the processes of a Lambda function by its name, when trouble is asked for
+    """
 
     settings: Settings
     store: Store
@@ -85,6 +88,7 @@ class Cloud:
     tuning: Jobs = field(init=False)
     hosting: Hosting = field(init=False)
     closing: threading.Event = field(default_factory=threading.Event)
+    kill_function: Callable[[str], None] = field(default=lambda _: None)
 
     def arn(self, kind: Kind | str, name: str) -> str:
         """The ARN of a resource, say `arn:aws:sagemaker:us-east-1:000000000000:model/m`."""

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from localcloud.ports import Caller, Hitch
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import InternalFailure, ThrottlingException
+from localcloud.trouble.callers import function_of
 
 RUNTIME = "sagemaker-runtime"
 
@@ -59,5 +60,13 @@ def carry_out(
             or "The request processing has failed because of an unknown error, exception or "
             "failure."
         )
+    function = function_of(caller.arn)
+    killed = due("kill-caller") if function else None
+    if killed and killed.when == "before":
+        cloud.kill_function(function)
+        return Lost()
     response = call()
+    if killed:
+        cloud.kill_function(function)
+        return Lost()
     return Lost() if due("lose-reply") else response

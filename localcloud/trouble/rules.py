@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from localcloud.ports import Hitch
+from localcloud.trouble.callers import is_for
 from localcloud.trouble.kinds import Rule
 
 _SCHEMA = """
@@ -99,7 +100,7 @@ class Rules:
             if (
                 rule.kind == kind
                 and any(fnmatchcase(name, rule.pattern) for name in (subject, *also))
-                and (rule.by == "*" or (caller is not None and _is_for(rule.by, caller())))
+                and (rule.by == "*" or (caller is not None and is_for(rule.by, caller())))
                 and self._use(rule.number)
             ):
                 return Hitch(kind, rule.seconds or 0.0, rule.message, rule.when, rule.number)
@@ -142,10 +143,6 @@ class Rules:
                 )
         self._changes.tell()
         return rule is not None and not rule.skip
-
-
-def _is_for(pattern: str, caller: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (caller, *caller.split("/")))
 
 
 class _Changes:

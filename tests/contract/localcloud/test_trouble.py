@@ -227,6 +227,37 @@ def test_a_function_is_killed_at_one_of_its_calls(
     assert world.seen() == ["d"]
 
 
+MAKES_A_GROUP = """
+import boto3
+def handler(event, context):
+    boto3.client("sagemaker").create_model_package_group(ModelPackageGroupName=event["name"])
+"""
+
+
+@pytest.mark.parametrize(("when", "there"), [("before", []), ("after", ["g-after"])])
+def test_a_function_is_killed_at_a_call_of_sagemaker(
+    cloud: LocalCloud, rules: Rules, when: str, there: list[str]
+) -> None:
+    name = f"f-{when}"
+    make_function(cloud, name, MAKES_A_GROUP, "sagemaker:*")
+    rules.add(Rule("kill-caller", "CreateModelPackageGroup", by=name, when=when))
+    payload = json.dumps({"name": f"g-{when}"})
+    answer = user(cloud, "lambda").invoke(FunctionName=name, Payload=payload)
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.load(answer["Payload"])["errorMessage"] == "Worker process died"
+    assert rules.all() == []
+    sagemaker = boto3.client(
+        "sagemaker",
+        endpoint_url=cloud.ports.sagemaker_url,
+        region_name=REGION,
+        aws_access_key_id=ROOT_KEY,
+        aws_secret_access_key=ROOT_SECRET,
+    )
+    listed = sagemaker.list_model_package_groups(NameContains=f"g-{when}")
+    groups = listed["ModelPackageGroupSummaryList"]
+    assert [group["ModelPackageGroupName"] for group in groups] == there
+
+
 def test_who_is_no_function_is_not_killed(cloud: LocalCloud, rules: Rules) -> None:
     rules.add(Rule("kill-caller", "ListQueues"))
     user(cloud, "sqs").list_queues()
