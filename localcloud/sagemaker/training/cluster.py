@@ -102,7 +102,6 @@ class Cluster:
         self._containers = containers
         self._changed = changed
         self._running: list[tuple[Host, Process]] = []
-        self._ending = False
         self._failed: tuple[Host, int] | None = None
 
     def __enter__(self) -> Cluster:
@@ -124,7 +123,7 @@ class Cluster:
             self._running.append((host, process))
 
     def _exited(self, host: Host, status: int) -> None:
-        if status and not self._ending and self._failed is None:
+        if status and self._failed is None:
             self._failed = host, status
         self._changed.set()
 
@@ -139,9 +138,7 @@ class Cluster:
         return all(status is not None for status in statuses) or self.failed() is not None
 
     def failed(self) -> tuple[Host, int] | None:
-        """The host that was the first to end with another status than 0, and its status; none that
-        was told to end.
-        """
+        """The host that was the first to end with another status than 0, and its status."""
         return self._failed
 
     def end_others(self, grace: float) -> None:
@@ -152,7 +149,6 @@ class Cluster:
         """SIGTERM to every host's process, `grace` seconds for all of them, SIGKILL; returns when
         they are gone.
         """
-        self._ending = True
         alive = [process for _, process in self._running if process.poll() is None]
         for process in alive:
             process.terminate() if grace else process.kill()

@@ -98,6 +98,24 @@ def test_local_path_that_is_refused(sagemaker: Running, path: str) -> None:
 
 def test_checkpoints_that_cannot_be_put_fail_the_job(sagemaker: Running) -> None:
     """Not documented; a job that completes while its checkpoints are lost would lie."""
+    bucket = f"going-{sagemaker.bucket}"
+    sagemaker.s3.create_bucket(Bucket=bucket)
+    sagemaker.train(
+        "going",
+        wait=False,
+        HyperParameters={"mode": "patient"},
+        CheckpointConfig={"S3Uri": f"s3://{bucket}/c"},
+    )
+    output = sagemaker.home / "sagemaker/jobs/going/algo-1/ml/output"
+    wait_until((output / "ready").exists, "it trains")
+    sagemaker.s3.delete_bucket(Bucket=bucket)
+    (output / "go").touch()
+    job = sagemaker.training_ends("going")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert f"Failed to upload s3://{bucket}/c/late" in job["FailureReason"]
+
+
+def test_checkpoints_that_cannot_be_restored_fail_the_job(sagemaker: Running) -> None:
     gone = {"S3Uri": f"s3://no-such-{sagemaker.bucket}/c"}
     job = sagemaker.train("nowhere", HyperParameters={"mode": "resume"}, CheckpointConfig=gone)
     assert job["TrainingJobStatus"] == "Failed"

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.sagemaker import training
+
 from .account import pack, unpack, wait_until
 from .conftest import Running
 
@@ -141,6 +143,18 @@ def test_stop_training_job(sagemaker: Running, mode: str, keys: int) -> None:
     assert len(sagemaker.keys(f"models/{name}/")) == keys
     with pytest.raises(ClientError, match="rejected because the training job is in status Stopped"):
         sagemaker.api.stop_training_job(TrainingJobName=name)
+
+
+def test_job_that_is_stopped_as_it_ends_keeps_its_model(sagemaker: Running) -> None:
+    """The container ends by itself before it hears of the stop."""
+    sagemaker.train("photo-finish", wait=False, HyperParameters={"mode": "patient"})
+    output = sagemaker.home / "sagemaker/jobs/photo-finish/algo-1/ml/output"
+    wait_until((output / "ready").exists, "it trains")
+    training.enter(sagemaker.cloud, "photo-finish", "Stopping", "Stopping")
+    (output / "go").touch()
+    job = sagemaker.training_ends("photo-finish")
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
+    assert sagemaker.keys("models/photo-finish/") == ["models/photo-finish/output/model.tar.gz"]
 
 
 def test_max_runtime_stops_the_job_and_keeps_its_model(sagemaker: Running) -> None:

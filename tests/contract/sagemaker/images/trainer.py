@@ -8,6 +8,7 @@ hosts: meets the other hosts, then writes what it saw; the host of `fail_on` fai
 resume: without checkpoints writes `step-1` and waits to be killed; with them, goes on to `step-2`
 half: like resume, but its checkpoint never stops growing
 tensorboard: appends to an event file until it is stopped
+patient: waits for `output/go`, then leaves a checkpoint and a model and ends well
 big: leaves a model of `megabytes`               many: leaves checkpoints of 1 MiB for a long time
 read-only: tries to change a file of the channel `train`
 """
@@ -154,6 +155,16 @@ def read_only(base: Path, settings: dict[str, str]) -> int:
     return 0
 
 
+def patient(base: Path, settings: dict[str, str]) -> int:
+    (base / "output/ready").touch()
+    while not (base / "output/go").exists():
+        time.sleep(0.02)
+    if (base / "checkpoints").is_dir():
+        (base / "checkpoints/late").write_text("late")
+    (base / "model/late").write_text("late")
+    return 0
+
+
 def big(base: Path, settings: dict[str, str]) -> int:
     size = int(settings["megabytes"]) * 1024 * 1024
     (base / "model/noise").write_text(random.randbytes(size // 2).hex())
@@ -176,6 +187,7 @@ MODES: dict[str, Callable[[Path, dict[str, str]], int]] = {
     "half": half,
     "tensorboard": tensorboard,
     "read-only": read_only,
+    "patient": patient,
     "big": big,
     "many": many,
 }
