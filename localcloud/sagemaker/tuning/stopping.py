@@ -27,8 +27,8 @@ def below_median(curve: Curve, earlier: Sequence[Curve], *, maximize: bool) -> b
     documented; we want three that got as far.
     """
     epoch = len(curve)
-    averages = [statistics.fmean(other[:epoch]) for other in earlier if len(other) >= epoch]
-    if not epoch or len(averages) < _ENOUGH:
+    averages = [statistics.fmean(other[:epoch]) for other in earlier if len(other) >= epoch > 0]
+    if len(averages) < _ENOUGH:
         return False
     median = statistics.median(averages)
     return curve[-1] < median if maximize else curve[-1] > median
@@ -104,10 +104,10 @@ def _falls(curve: Curve, peers: Sequence[Curve], rung: int, *, maximize: bool) -
 def _turns(count: int) -> list[int]:
     """The brackets of trials 1, 2, 3 …, over and over.
 
-    Each bracket gets its share as Hyperband gives it: ceil(n / (s + 1)) * 3**s of a round's trials,
-    where n is the number of brackets and s counts them backwards from n - 1.
+    Each bracket gets its share as Hyperband gives it: ceil(n * 3**s / (s + 1)) of a round's
+    trials, where n is the number of brackets and s counts them backwards from n - 1.
     """
-    shares = [math.ceil(count / (count - b)) * _ETA ** (count - 1 - b) for b in range(count)]
+    shares = [math.ceil(count * _ETA ** (count - 1 - b) / (count - b)) for b in range(count)]
     given = [0] * count
     turns = []
     for _ in range(min(sum(shares), _MOST_TURNS)):
