@@ -46,6 +46,7 @@ def groups() -> list[Group]:
     found = [
         Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own),
         Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
+        Group("tests of the local cloud's page in a browser", [REPO / "tests" / "browser"], own),
     ]
     for level in ("unit", "contract"):
         folder = REPO / "tests" / level

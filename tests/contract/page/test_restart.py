@@ -1,0 +1,41 @@
+"""The page over a stop and a start of the cloud."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from pathlib import Path
+
+from localcloud.sagemaker.store import Kind
+from tests.contract.localcloud.clouds import wait_for
+from tests.contract.page.world import JOBS, World
+
+
+def test_an_open_page_does_not_hold_up_the_end_and_old_lines_are_found_again(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "home")
+    try:
+        world.start()
+        name = world.train("accuracy=0.5", "the last line")
+        world.has_ended(name)
+        logs = world.cloud.client("logs")
+        wait_for(
+            lambda: logs.filter_log_events(logGroupName=JOBS)["events"][-1:], "the logs are sent"
+        )
+        port = world.cloud.ports.sagemaker
+        pages = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(3)]
+        for page in pages:
+            page.request("GET", "/_pigeonhole/state")
+            assert page.getresponse().read()
+        before = time.monotonic()
+        assert world.cloud.stop() == 0
+        assert time.monotonic() - before < 4.5  # uvicorn's patience with open requests is 5 s
+        world.cloud.start()
+        lines = world.logs(JOBS, name)["lines"]
+        assert [line["text"] for line in lines] == ["accuracy=0.5", "the last line"]
+        (job,) = world.state()["training"]
+        assert (job["name"], job["metrics"][0]["last"]) == (name, 0.5)
+        assert world.state()["totals"][str(Kind.TRAINING_JOB)] == {"Completed": 1}
+    finally:
+        world.cloud.close()
