@@ -2,7 +2,6 @@
 
 POST /                                   X-Amz-Target: SageMaker.<Operation>
 POST /endpoints/{name}/invocations
-POST /endpoints/{name}/async-invocations
 GET  /containers/{token}/credentials     for containers, as ECS answers them
 GET  /ping
 
@@ -50,7 +49,6 @@ from localcloud.sagemaker.hitches import RUNTIME, carry_out
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.metrics import Progress
-from localcloud.sagemaker.operations.async_invocations import invoke_async
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
@@ -123,9 +121,6 @@ def build_app(
         routes=[
             Route("/", server.api, methods=["POST"]),
             Route("/endpoints/{name}/invocations", server.invocations, methods=["POST"]),
-            Route(
-                "/endpoints/{name}/async-invocations", server.async_invocations, methods=["POST"]
-            ),
             Route("/containers/{token}/credentials", server.credentials, methods=["GET"]),
             Route("/ping", lambda _: Response(status_code=200), methods=["GET"]),
             *routes,
@@ -211,29 +206,6 @@ class _Server:
             return carry_out(cloud, caller, "InvokeEndpoint", call, RUNTIME)
 
         return await self._answer(work, self._invocations, _rest_error)
-
-    async def async_invocations(self, request: Request) -> Response:
-        body = await request.body()
-        name = request.path_params["name"]
-        headers = dict(request.headers)
-
-        def work() -> Response:
-            cloud = self._cloud
-            caller = cloud.access.caller(headers)
-
-            def call() -> Response:
-                arns = [cloud.arn(Kind.ENDPOINT, name)]
-                authorize(cloud, caller, "InvokeEndpointAsync", arns, {})
-                queued = invoke_async(cloud, name, headers, body)
-                response = JSONResponse({"InferenceId": queued.inference_id}, status_code=202)
-                response.headers["X-Amzn-SageMaker-OutputLocation"] = queued.output
-                if queued.failure:
-                    response.headers["X-Amzn-SageMaker-FailureLocation"] = queued.failure
-                return response
-
-            return carry_out(cloud, caller, "InvokeEndpointAsync", call, RUNTIME)
-
-        return await self._answer(work, self._calls, _rest_error)
 
     async def elsewhere(self, request: Request, _: Exception) -> Response:
         """What no route takes."""
