@@ -79,7 +79,8 @@ def test_create_model_package_numbers_versions_and_tells(sagemaker: Running) -> 
 def test_describe_model_package(sagemaker: Running) -> None:
     arn = package(sagemaker, group(sagemaker, "shown"), ModelPackageDescription="text")
     found = sagemaker.api.describe_model_package(ModelPackageName=arn)
-    assert found["ModelPackageName"] == found["ModelPackageGroupName"] == "shown"
+    assert found["ModelPackageGroupName"] == "shown"
+    assert "ModelPackageName" not in found
     assert found["ModelPackageVersion"] == 1
     assert found["ModelPackageStatus"] == "Completed"
     assert found["ModelPackageStatusDetails"]["ValidationStatuses"] == []
