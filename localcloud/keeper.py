@@ -9,10 +9,13 @@ it:
     K             send SIGKILL to its process group
     end of file   the master is gone, kill -9 included: SIGTERM, and after GRACE seconds SIGKILL
 
-As in a container, SIGTERM goes to the first process alone, and when that has ended the rest of its
-group is killed. The command gets the keeper's standard output and error and an empty standard
-input. The keeper leaves with the command's exit status (128 + N when signal N ended it). It needs
-the standard library alone and starts in a few milliseconds.
+As in a container, SIGTERM goes to the first process alone, and when that has ended the rest is
+killed: its group and, on Linux, whatever else it has started, daemons in sessions of their own
+included, which become children of the keeper when their parents end.
+
+The command gets the keeper's standard output and error and an empty standard input. The keeper
+leaves with the command's exit status (128 + N when signal N ended it). It needs the standard
+library alone and starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -23,6 +26,13 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
+
+# prctl(2)
+_SET_PDEATHSIG = 1
+_SET_CHILD_SUBREAPER = 36
+
+_LONGEST_DEATH = 5.0  # seconds; what hangs in the kernel is left behind
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +44,9 @@ def main(arguments: list[str]) -> int:
     signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    child = _spawn(command)
+    prctl = _prctl()
+    prctl(_SET_CHILD_SUBREAPER, 1)
+    child = _spawn(command, prctl)
     _give_up_output()
 
     watched = [0, wake]
@@ -44,9 +56,10 @@ def main(arguments: list[str]) -> int:
         ready, _, _ = select.select(watched, [], [], left)
         if wake in ready:
             rung = os.read(wake, 512)
-            finished, status = os.waitpid(child, os.WNOHANG)
-            if finished:
+            status = _reap(child)
+            if status is not None:
                 _kill_group(child)
+                _kill_adopted()
                 return _exit_status(status)
             if set(rung) - {signal.SIGCHLD} and deadline is None:
                 deadline = _end(child, grace)
@@ -64,7 +77,17 @@ def main(arguments: list[str]) -> int:
             deadline = time.monotonic() + grace
 
 
-def _spawn(command: list[str]) -> int:
+def _prctl() -> Callable[[int, int], object]:
+    """prctl(2); elsewhere than on Linux, a call that does nothing."""
+    if sys.platform.startswith("linux"):
+        import ctypes  # noqa: PLC0415  (a third of the start-up time; not needed elsewhere)
+
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.CDLL(None).prctl
+    return lambda _option, _value: None
+
+
+def _spawn(command: list[str], prctl: Callable[[int, int], object]) -> int:
     """Start the command in a new session; returns its process id, which is its group's too."""
     keeper = os.getpid()
     child = os.fork()
@@ -76,7 +99,9 @@ def _spawn(command: list[str]) -> int:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        _die_with_parent(keeper)
+        prctl(_SET_PDEATHSIG, signal.SIGKILL)  # for when the keeper itself is killed
+        if os.getppid() != keeper:
+            os._exit(128 + signal.SIGKILL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.execvp(command[0], command)
     except OSError as error:
@@ -84,24 +109,43 @@ def _spawn(command: list[str]) -> int:
     os._exit(127)
 
 
-def _die_with_parent(keeper: int) -> None:
-    """Where the kernel offers it (Linux): have the command killed when the keeper itself is."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes  # noqa: PLC0415  (a third of the start-up time; not needed elsewhere)
-
-    set_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    if os.getppid() != keeper:
-        os._exit(128 + signal.SIGKILL)
-
-
 def _give_up_output() -> None:
     """Let the command alone hold the output, so that readers see its end."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
+
+
+def _reap(child: int) -> int | None:
+    """Take the status of everything that has ended; returns that of `child` when it has."""
+    found = None
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == child:
+                found = status
+    return found
+
+
+def _kill_adopted() -> None:
+    """Kill what is left of the command's descendants, and theirs as they are adopted in turn."""
+    children = f"/proc/self/task/{os.getpid()}/children"
+    deadline = time.monotonic() + _LONGEST_DEATH
+    while time.monotonic() < deadline:
+        try:
+            with open(children, encoding="ascii") as file:
+                left = file.read().split()
+        except OSError:
+            return
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(pid), signal.SIGKILL)
+        _reap(0)
+        time.sleep(0.001)
 
 
 def _end(child: int, grace: float) -> float:

@@ -110,6 +110,35 @@ def test_what_a_command_leaves_running_goes_with_it() -> None:
     wait_until(lambda: not alive(int(lines[0])))
 
 
+DAEMON = (
+    "import os, time\n"
+    "if os.fork(): os._exit(0)\n"
+    "os.setsid()\n"
+    "if os.fork(): os._exit(0)\n"
+    "print(os.getpid())\n"
+    "time.sleep(600)"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody adopts daemons on this system")
+def test_daemons_of_a_command_go_with_it() -> None:
+    """They have left its group, and their parents are gone."""
+    lines: list[str] = []
+    code = (
+        "import subprocess, sys, time\n"
+        f"subprocess.run([sys.executable, '-I', '-S', '-u', '-c', {DAEMON!r}])\n"
+        "print('ready')\n"
+        "time.sleep(600)"
+    )
+    process = processes.start([*PYTHON, code], env=ENVIRONMENT, on_line=lines.append)
+    wait_until(lambda: len(lines) == 2)
+    daemon = int(next(line for line in lines if line.isdigit()))
+    assert alive(daemon)
+    process.kill()
+    process.wait(20)
+    assert not alive(daemon)
+
+
 MASTER = """
 import os, sys, time
 sys.path.insert(0, {repo!r})
