@@ -107,10 +107,12 @@ class EventBus:
     def _keep(self, event: dict[str, Any]) -> None:
         """Write the event down, with the trouble that is due for it."""
         kind, now, body = event["detail-type"], self._now(), json.dumps(event)
-        never = self._due("never", kind)
-        twice = None if never else self._due("twice", kind)
-        late = None if never else self._due("late", kind)
-        swapped = None if never else self._due("reorder", kind)
+        # As its type, or as its type and the resource's name: rules may mean either.
+        names = (kind, *(f"{kind} {arn.partition('/')[2]}" for arn in event["resources"]))
+        never = self._due("never", names)
+        twice = None if never else self._due("twice", names)
+        late = None if never else self._due("late", names)
+        swapped = None if never else self._due("reorder", names)
         words = {"never": never, "twice": twice, "late": late, "out of order": swapped}
         trouble = ", ".join(word for word, hitch in words.items() if hitch)
         due = now + late.seconds if late else 0.0
@@ -127,8 +129,8 @@ class EventBus:
             if twice:
                 self._db.execute("insert into events values (null, ?, ?, 0)", [body, due])
 
-    def _due(self, what: str, detail_type: str) -> Hitch | None:
-        return self._trouble.next(f"events-{what}", detail_type) if self._trouble else None
+    def _due(self, what: str, names: tuple[str, ...]) -> Hitch | None:
+        return self._trouble.next(f"events-{what}", *names) if self._trouble else None
 
     def start(self) -> None:
         """Begin to deliver."""

@@ -92,7 +92,7 @@ def parsed(given: Any) -> Rule:
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
             raise BadRule(f"{name} cannot be {value!r}.")
     fields = {"pattern" if name == "on" else name: value for name, value in given.items()}
-    return Rule(**fields).whole()
+    return Rule(**fields)
 
 
 class _Doors:
@@ -109,10 +109,9 @@ class _Doors:
         if len(body) > _LONGEST:
             return _error(413, "too_large", f"A rule has at most {_LONGEST} bytes.")
         try:
-            rule = parsed(json.loads(body))
+            added = await to_thread.run_sync(self._rules.add, parsed(json.loads(body)))
         except ValueError as error:  # no JSON, or BadRule
             return _error(400, "bad_rule", str(error))
-        added = await to_thread.run_sync(self._rules.add, rule)
         return JSONResponse(told(added), status_code=201)
 
     async def clear(self, request: Request) -> Response:
