@@ -26,6 +26,8 @@ def check(cloud: Cloud, request: dict[str, Any]) -> None:
     refuse(config.get("ParameterRanges", {}), ("AutoParameters",), "ParameterRanges.")
     _check_definitions(request)
     wanted = plan(request)
+    if len({definition.maximize for definition in wanted.definitions}) > 1:
+        raise ValidationException("The Type of every TuningObjective must be the same.")
     _check_limits(config, wanted)
     for definition in wanted.definitions:
         _check_definition(definition)

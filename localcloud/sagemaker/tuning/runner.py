@@ -115,7 +115,8 @@ class TuningRun:
             elif verdict.stop:
                 for trial in running:
                     self._stop(trial)
-            self._cloud.clock.wait(self._control.changed, self._seconds_left(verdict))
+            if not self._control.closing.is_set():  # else its mark may just have been cleared
+                self._cloud.clock.wait(self._control.changed, self._seconds_left(verdict))
 
     # ---- what is ----
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.sagemaker.clock import SystemClock
+
 from .account import Account, wait_until
 from .conftest import Running
 from .tuning import DEPTH, KIND, X, describe, request, trials, tune, tuning_ends, value
@@ -193,6 +195,55 @@ def test_delete_leaves_the_training_jobs(sagemaker: Account) -> None:
         describe(sagemaker, "deleted")
     job = sagemaker.api.describe_training_job(TrainingJobName=trial["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed"
+
+
+def test_later_tags_go_to_later_trials(sagemaker: Account) -> None:
+    asked = request(sagemaker, "tagged", jobs=3, parallel=2, static={"mode": "waiting"})
+    sagemaker.api.create_hyper_parameter_tuning_job(**asked)
+    first = wait_until(lambda: trials(sagemaker, "tagged")[1:], "two trials run")
+    arn = describe(sagemaker, "tagged")["HyperParameterTuningJobArn"]
+    sagemaker.api.add_tags(ResourceArn=arn, Tags=[{"Key": "late", "Value": "yes"}])
+    sagemaker.api.stop_training_job(TrainingJobName=first[0]["TrainingJobName"])
+    third = wait_until(lambda: trials(sagemaker, "tagged")[2:], "a third one")[0]
+    assert [
+        sagemaker.api.list_tags(ResourceArn=trial["TrainingJobArn"])["Tags"]
+        for trial in (first[0], third)
+    ] == [[], [{"Key": "late", "Value": "yes"}]]
+    sagemaker.api.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="tagged")
+
+
+class _Later(SystemClock):
+    """The machine's clock, put forward by `by` seconds."""
+
+    by = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.by
+
+
+def test_max_runtime_completes_the_job_and_stops_its_trials(
+    sagemaker: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Later()
+    monkeypatch.setattr(sagemaker.cloud, "clock", clock)
+    asked = request(
+        sagemaker,
+        "too-long",
+        jobs=10,
+        parallel=1,
+        limits={"MaxRuntimeInSeconds": 120},
+        static={"epochs": "100", "slow_below": "2"},
+    )
+    sagemaker.api.create_hyper_parameter_tuning_job(**asked)
+    (trial,) = wait_until(lambda: trials(sagemaker, "too-long"), "a trial runs")
+    clock.by = 121.0
+    job = tuning_ends(sagemaker, "too-long")
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+    assert job["ConsumedResources"]["RuntimeInSeconds"] >= 120
+    assert [t["TrainingJobName"] for t in trials(sagemaker, "too-long")] == [
+        trial["TrainingJobName"]
+    ]
 
 
 def test_events_tell_the_states(sagemaker: Running) -> None:
