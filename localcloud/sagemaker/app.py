@@ -2,6 +2,7 @@
 
 POST /                                   X-Amz-Target: SageMaker.<Operation>
 POST /endpoints/{name}/invocations
+POST /endpoints/{name}/async-invocations
 GET  /containers/{token}/credentials     for containers, as ECS answers them
 GET  /ping
 
@@ -49,6 +50,7 @@ from localcloud.sagemaker.hitches import RUNTIME, carry_out
 from localcloud.sagemaker.hosting import Hosting
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.metrics import Progress
+from localcloud.sagemaker.operations.async_invocations import invoke_async
 from localcloud.sagemaker.operations.invocations import invoke
 from localcloud.sagemaker.roles import Roles
 from localcloud.sagemaker.store import Kind, Store
@@ -121,6 +123,7 @@ def build_app(
         routes=[
             Route("/", server.api, methods=["POST"]),
             Route("/endpoints/{name}/invocations", server.invocations, methods=["POST"]),
+            Route("/endpoints/{name}/async-invocations", server.queue, methods=["POST"]),
             Route("/containers/{token}/credentials", server.credentials, methods=["GET"]),
             Route("/ping", lambda _: Response(status_code=200), methods=["GET"]),
             *routes,
@@ -206,6 +209,29 @@ class _Server:
             return carry_out(cloud, caller, "InvokeEndpoint", call, RUNTIME)
 
         return await self._answer(work, self._invocations, _rest_error)
+
+    async def queue(self, request: Request) -> Response:
+        body = await request.body()
+        name = request.path_params["name"]
+        headers = dict(request.headers)
+
+        def work() -> Response:
+            cloud = self._cloud
+            caller = cloud.access.caller(headers)
+
+            def call() -> Response:
+                arns = [cloud.arn(Kind.ENDPOINT, name)]
+                authorize(cloud, caller, "InvokeEndpointAsync", arns, {})
+                queued = invoke_async(cloud, name, headers, body)
+                response = JSONResponse({"InferenceId": queued.inference_id}, status_code=202)
+                response.headers["X-Amzn-SageMaker-OutputLocation"] = queued.output
+                if queued.failure:
+                    response.headers["X-Amzn-SageMaker-FailureLocation"] = queued.failure
+                return response
+
+            return carry_out(cloud, caller, "InvokeEndpointAsync", call, RUNTIME)
+
+        return await self._answer(work, self._calls, _rest_error)
 
     async def elsewhere(self, request: Request, _: Exception) -> Response:
         """What no route takes."""

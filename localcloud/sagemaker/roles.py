@@ -1,4 +1,4 @@
-"""Execution roles: S3 clients that act as a role, and credentials that containers fetch."""
+"""Execution roles: S3 and SNS clients that act as a role, and credentials that containers fetch."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class Roles:
     def __init__(self, access: Access, region: str, endpoints: Mapping[str, str], url: str) -> None:
         self._access = access
         self._region = region
-        self._s3_endpoint = endpoints.get("AWS_ENDPOINT_URL_S3") or endpoints.get(
-            "AWS_ENDPOINT_URL"
-        )
+        self._endpoints = dict(endpoints)
         self._url = url
         # Reading the model of S3 takes a fifth of a second: once, not for every job.
         self._loader = _SharedLoader()
@@ -56,7 +54,19 @@ class Roles:
 
         Raises AccessDenied, here or on later use, when the role cannot be assumed.
         """
+        config = Config(
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "max_attempts": 4},
+            max_pool_connections=32,
+        )
+        return self._client("s3", role_arn, session_name, config)
 
+    def sns(self, role_arn: str, session_name: str) -> Any:
+        """The same for SNS."""
+        config = Config(retries={"mode": "standard", "max_attempts": 4})
+        return self._client("sns", role_arn, session_name, config)
+
+    def _client(self, service: str, role_arn: str, session_name: str, config: Config) -> Any:
         def refresh() -> dict[str, str]:
             given = self._access.credentials(role_arn, session_name)
             return {
@@ -73,14 +83,11 @@ class Roles:
         )
         # botocore has no public way to hand in credentials that renew themselves.
         vars(session)["_credentials"] = credentials
+        endpoint = self._endpoints.get(f"AWS_ENDPOINT_URL_{service.upper()}")
         return boto3.Session(botocore_session=session, region_name=self._region).client(
-            "s3",
-            endpoint_url=self._s3_endpoint,
-            config=Config(
-                s3={"addressing_style": "path"},
-                retries={"mode": "standard", "max_attempts": 4},
-                max_pool_connections=32,
-            ),
+            service,
+            endpoint_url=endpoint or self._endpoints.get("AWS_ENDPOINT_URL"),
+            config=config,
         )
 
     def check_assumable(self, role_arn: str) -> None:

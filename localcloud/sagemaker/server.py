@@ -92,6 +92,11 @@ class ModelServer:
         self._generation = itertools.count(1)
 
     @property
+    def log_stream(self) -> str:
+        """Where its containers log to."""
+        return self._spec.log_stream
+
+    @property
     def running(self) -> bool:
         """Whether its container lives."""
         return self._process is not None and self._process.poll() is None

@@ -130,13 +130,14 @@ class Fleet(abc.ABC):
     def retire(self, patience: float) -> None:
         """Wait for the requests under way, `patience` seconds at most, then end everything."""
         with self._lock:
-            self._lock.wait_for(lambda: self._busy == 0, patience)
+            self._lock.wait_for(lambda: self._busy == 0 or self._stopped, patience)
         self.stop()
 
     def stop(self, grace: float | None = None) -> None:
         """End everything now."""
         with self._lock:
             self._stopped = True
+            self._lock.notify_all()
             slots = [*self._slots, *self._pending]
         end(slots, grace)
 

@@ -33,6 +33,7 @@ class EndpointHost:
         self._deployment: Deployment | None = None
         self._fleets: dict[str, Fleet] = {}
         self._coming: dict[str, Fleet] = {}
+        self._leaving: list[Fleet] = []
         self._stopped = False
 
     @property
@@ -69,11 +70,13 @@ class EndpointHost:
         finally:
             self._coming = {}
         with self._lock:
-            previous, self._fleets, self._deployment = self._fleets, fresh, deployment
+            self._leaving = leaving = list(self._fleets.values())
+            self._fleets, self._deployment = fresh, deployment
 
         def retire() -> None:
-            for fleet in previous.values():
+            for fleet in leaving:
                 fleet.retire(self._patience(deployment))
+            self._leaving = []
 
         return retire
 
@@ -137,7 +140,7 @@ class EndpointHost:
         """End all containers."""
         with self._lock:
             self._stopped = True
-            fleets = [*self._fleets.values(), *self._coming.values()]
+            fleets = [*self._fleets.values(), *self._coming.values(), *self._leaving]
             self._fleets, self._deployment = {}, None
         for fleet in fleets:
             fleet.stop(grace)

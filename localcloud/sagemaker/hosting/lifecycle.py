@@ -19,6 +19,7 @@ from localcloud.images import UnknownImage
 from localcloud.ports import AccessDenied
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import Deployment, resolve
+from localcloud.sagemaker.hosting.asynchronous import Asynchronous
 from localcloud.sagemaker.hosting.fleet import FleetView
 from localcloud.sagemaker.hosting.host import EndpointHost, no_ping
 from localcloud.sagemaker.jobs import INTERNAL_ERROR
@@ -42,6 +43,8 @@ class Hosting:
         self._lock = threading.Lock()
         self._hosts: dict[str, EndpointHost] = {}
         self._threads: set[threading.Thread] = set()
+        folder = cloud.settings.home / "sagemaker"
+        self.asynchronous = Asynchronous(cloud, folder / "asynchronous.db")
 
     def recover(self) -> None:
         """After a restart: serve what was in service, and go on with what was under way."""
@@ -49,6 +52,7 @@ class Hosting:
             kept = endpoint.state.get("_deployed")
             if kept:
                 self._host(endpoint.name).adopt(Deployment.from_state(kept))
+                self._serve_queue(endpoint.name)
             if endpoint.status == "Creating":
                 self.create(endpoint.name)
             elif endpoint.status == "Updating" and "_wanted" in endpoint.state:
@@ -102,6 +106,7 @@ class Hosting:
             hosts, threads = list(self._hosts.values()), list(self._threads)
         for host in hosts:
             host.stop(grace=2.0)
+        self.asynchronous.close()
         for thread in threads:
             thread.join(15.0)
 
@@ -153,7 +158,13 @@ class Hosting:
                 _retained=None,
                 _deployed=deployment.to_state(),
             )
+            self._serve_queue(name)
         retire()
+
+    def _serve_queue(self, name: str) -> None:
+        host = self._host(name)
+        if host.deployment is not None and host.deployment.asynchronous is not None:
+            self.asynchronous.serve(name, host)
 
     def _trouble(self, name: str, deployment: Deployment) -> None:
         """Trouble `rollback`: the update fails as if the new containers were not healthy; its
@@ -207,6 +218,7 @@ class Hosting:
 
     def _delete(self, name: str) -> None:
         self._host(name).stop()
+        self.asynchronous.forget(name)
         with self._lock:
             self._hosts.pop(name, None)
         self._cloud.store.delete(Kind.ENDPOINT, name)

@@ -86,3 +86,15 @@ class Measures:
 
     def _put(self, name: str, value: float, unit: str = "None") -> None:
         self._metrics.put(NAMESPACE, name, value, self._dimensions, unit=unit)
+
+
+def backlog(metrics: Metrics, endpoint: str, count: int, instances: int, age: float) -> None:
+    """The queue of an asynchronous endpoint: `count` requests, the oldest `age` seconds old."""
+    dimensions = {"EndpointName": endpoint}
+    metrics.put(NAMESPACE, "ApproximateBacklogSize", count, dimensions, unit="Count")
+    metrics.put(NAMESPACE, "ApproximateAgeOfOldestRequest", age, dimensions, unit="Seconds")
+    if instances:
+        share = count / instances
+        metrics.put(NAMESPACE, "ApproximateBacklogSizePerInstance", share, dimensions, unit="Count")
+    stuck = float(count > 0 and instances == 0)
+    metrics.put(NAMESPACE, "HasBacklogWithoutCapacity", stuck, dimensions, unit="Count")

@@ -72,7 +72,6 @@ def _check(cloud: Cloud, request: dict[str, Any]) -> None:
         request,
         (
             "DataCaptureConfig",
-            "AsyncInferenceConfig",
             "ExplainerConfig",
             "ShadowProductionVariants",
             "MetricsConfig",

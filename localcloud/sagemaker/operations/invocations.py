@@ -18,6 +18,7 @@ from localcloud.sagemaker.errors import (
     ValidationError,
 )
 from localcloud.sagemaker.hosting import Fleet, Lease, Measures, Throttled, log_group
+from localcloud.sagemaker.operations._runtime import CUSTOM_ATTRIBUTES, INFERENCE_ID, members
 from localcloud.sagemaker.server import Answer, NoAnswer, NotHealthy
 
 _log = logging.getLogger(__name__)
@@ -25,22 +26,21 @@ _log = logging.getLogger(__name__)
 _MEGABYTE = 1024 * 1024
 _SERVERLESS_LIMIT = 4 * _MEGABYTE
 _INSTANCE_LIMIT = 25 * _MEGABYTE
-_CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
 _PASSED_ON = (
     "content-type",
     "accept",
-    _CUSTOM_ATTRIBUTES,
-    "x-amzn-sagemaker-inference-id",
-    "x-amzn-sagemaker-session-id",
+    CUSTOM_ATTRIBUTES,
+    INFERENCE_ID,
+    "x-amzn-sagemaker-prefix-aware-id",
 )
 _UNSUPPORTED = (
     "x-amzn-sagemaker-target-model",
     "x-amzn-sagemaker-target-container-hostname",
     "x-amzn-sagemaker-inference-component",
     "x-amzn-sagemaker-enable-explanations",
+    "x-amzn-sagemaker-session-id",
 )
-_LONGEST_CUSTOM_ATTRIBUTES = 1024
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,17 @@ def invoke(cloud: Cloud, name: str, headers: Mapping[str, str], body: bytes) -> 
     Raises ValidationError, ModelError, ModelNotReadyException and ServiceUnavailable.
     """
     host = cloud.hosting.host(name)
-    if host is None:
+    if host is None or host.deployment is None:
         raise ValidationError(f"Endpoint {name} of account {cloud.settings.account} not found.")
+    if host.deployment.asynchronous is not None:
+        # The service's words are not documented.
+        raise ValidationError(
+            f"Endpoint {name} is an asynchronous inference endpoint: use InvokeEndpointAsync."
+        )
+    members("InvokeEndpoint", name, headers)
     for header in _UNSUPPORTED:
         if header in headers:
             raise ValidationError(f"The header {header} is not supported by the local cloud.")
-    if len(headers.get(_CUSTOM_ATTRIBUTES, "")) > _LONGEST_CUSTOM_ATTRIBUTES:
-        raise ValidationError("CustomAttributes must have at most 1024 characters.")
     begun = time.perf_counter()
     try:
         variant, fleet, lease = host.lease(headers.get(_TARGET_VARIANT))
@@ -128,7 +132,7 @@ class _Call:
 
 def _response_headers(variant: Variant, answer: Answer) -> dict[str, str]:
     headers = {"x-Amzn-Invoked-Production-Variant": variant.name}
-    for name in ("content-type", _CUSTOM_ATTRIBUTES):
+    for name in ("content-type", CUSTOM_ATTRIBUTES):
         if name in answer.headers:
             headers[name] = answer.headers[name]
     return headers

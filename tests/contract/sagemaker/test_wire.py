@@ -61,7 +61,6 @@ def test_operation_that_aws_has_not(sagemaker: Running, target: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("InvokeEndpointAsync", {"EndpointName": "e", "InputLocation": "s3://b/k"}),
         ("InvokeEndpointWithResponseStream", {"EndpointName": "e", "Body": b"x"}),
     ],
 )
