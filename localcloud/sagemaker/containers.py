@@ -53,16 +53,24 @@ class Spec:
 
 
 class Containers:
-    """Starts containers."""
+    """Starts containers; `own_mounts` says whether they can have a /opt/ml of their own."""
 
     def __init__(
-        self, settings: Settings, images: Images, roles: Roles, logs: Logs, start: Starter
+        self,
+        settings: Settings,
+        images: Images,
+        roles: Roles,
+        logs: Logs,
+        start: Starter,
+        *,
+        own_mounts: Callable[[], bool] = private.available,
     ) -> None:
         self._settings = settings
         self._images = images
         self._roles = roles
         self._logs = logs
         self._start = start
+        self._own_mounts = own_mounts
 
     def check(self, image: str) -> None:
         """Raises UnknownImage when the image cannot run here."""
@@ -113,7 +121,7 @@ class Containers:
         for name in ("ml/model", "home", "tmp", "stage"):
             (spec.folder / name).mkdir(parents=True, exist_ok=True)
         model = spec.model or root / "model"
-        if private.available():
+        if self._own_mounts():
             stage = spec.folder / "stage"
             fixed = {name: root / name for name in spec.read_only}
             if spec.model is not None:

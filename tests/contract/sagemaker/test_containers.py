@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from localcloud import processes
 from localcloud.processes import Process
 from localcloud.sagemaker import network, private
-from localcloud.sagemaker.containers import Spec
+from localcloud.sagemaker.containers import Containers, Spec
 
 from .account import PATIENCE, ROLE
 from .conftest import VENVS, Running
@@ -68,6 +69,29 @@ def test_python_is_the_images_own(sagemaker: Running, tmp_path: Path) -> None:
     given = spec(tmp_path, "/bin/bash", "-c", "type -p python3 python pip", image=TRAINING_IMAGE)
     beside = VENVS / "training" / "bin"
     assert run(sagemaker, given).lines == [str(beside / n) for n in ("python3", "python", "pip")]
+
+
+def test_without_mounts_of_its_own_a_container_is_told_where_its_tree_is(
+    sagemaker: Running, tmp_path: Path
+) -> None:
+    cloud = sagemaker.cloud
+    containers = Containers(
+        cloud.settings,
+        cloud.images,
+        cloud.roles,
+        cloud.logs,
+        processes.start,
+        own_mounts=lambda: False,
+    )
+    lines: list[str] = []
+    show = ("sh", "-c", 'echo "$SAGEMAKER_BASE_DIR $SM_MODEL_DIR"; ls "$SAGEMAKER_BASE_DIR"')
+    with network.lease(["algo-1"], own_hosts_file=lambda: False) as hosts:
+        given = replace(spec(tmp_path, *show), hosts=hosts, hostname="algo-1")
+        assert containers.run(given, on_line=lines.append).wait(PATIENCE) == 0
+        given = replace(given, argument="serve", model=tmp_path / "artifact")
+        assert containers.run(given, on_line=lines.append).wait(PATIENCE) == 0
+    root = tmp_path / "ml"
+    assert lines == [f"{root} ", "model", f"{root} {tmp_path / 'artifact'}", "model"]
 
 
 @needs_private
