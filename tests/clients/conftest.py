@@ -91,15 +91,16 @@ def env(
 
 @pytest.fixture(scope="session")
 def role(cloud: Cloud) -> str:
-    """A role for jobs and models: SageMaker may take it, it may use S3 and write logs."""
+    """A role for jobs and models: SageMaker may take it; it may what the SDK asks of such roles."""
     iam = cloud.client("iam")
     trust = {"Service": "sagemaker.amazonaws.com"}
-    allowed = {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"}
+    allowed = [f"{service}:*" for service in ("s3", "logs", "cloudwatch", "ecr", "ec2")]
     made = iam.create_role(
         RoleName="clients",
         AssumeRolePolicyDocument=_policy(Principal=trust, Action="sts:AssumeRole"),
     )
-    iam.put_role_policy(RoleName="clients", PolicyName="s3", PolicyDocument=_policy(**allowed))
+    policy = _policy(Action=allowed, Resource="*")
+    iam.put_role_policy(RoleName="clients", PolicyName="jobs", PolicyDocument=policy)
     arn: str = made["Role"]["Arn"]
     return arn
 

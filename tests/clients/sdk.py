@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 from sagemaker.core.resources import EndpointConfig, Model, TrainingJob
 from sagemaker.core.shapes import (
     AlgorithmSpecification,
@@ -11,7 +12,6 @@ from sagemaker.core.shapes import (
     MetricDefinition,
     OutputDataConfig,
     ProductionVariant,
-    ProductionVariantServerlessConfig,
     ResourceConfig,
     StoppingCondition,
 )
@@ -51,13 +51,16 @@ def model(name: str, role: str, artifact: str, **environment: str) -> Model:
     )
 
 
-def serverless(name: str, model_name: str) -> EndpointConfig:
-    """A serverless endpoint config."""
-    size = ProductionVariantServerlessConfig(memory_size_in_mb=2048, max_concurrency=5)
-    variant = ProductionVariant(
-        variant_name="AllTraffic", model_name=model_name, serverless_config=size
+def serverless(name: str, model_name: str) -> None:
+    """A serverless endpoint config.
+
+    By boto3: the SDK writes `MemorySizeInMb`, which no SageMaker takes (aws/sagemaker-core#225).
+    """
+    size = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    variant = {"VariantName": "AllTraffic", "ModelName": model_name, "ServerlessConfig": size}
+    boto3.client("sagemaker").create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[variant]
     )
-    return EndpointConfig.create(endpoint_config_name=name, production_variants=[variant])
 
 
 def instances(name: str, model_name: str) -> EndpointConfig:
