@@ -41,6 +41,7 @@ from localcloud.metrics import CloudWatchMetrics
 from localcloud.ministack import launch
 from localcloud.ministack.server import MiniStack
 from localcloud.sagemaker.app import build_app
+from localcloud.sagemaker.cloud import Timeouts
 from localcloud.tail import Tail, TailedLogs
 from localcloud.trouble import Rules
 from localcloud.trouble.http import routes as trouble_routes
@@ -65,6 +66,7 @@ def run(
     Raises HomeInUse, PortInUse, MiniStackMissing, MiniStackFailed, CloudFailed.
     """
     images = images_of(home, environment)
+    timeouts = timeouts_of(environment)
     running = Running(os.getpid(), ports.gateway, region, time.time())
     lock = Lock(home, running)
     failures: list[str] = []
@@ -123,6 +125,7 @@ def run(
                 account=ACCOUNT,
                 url=ports.sagemaker_url,
                 endpoints=ports.endpoints(),
+                timeouts=timeouts,
                 kill_function=Bridge(ports, token).kill_function,
                 routes=[*page.routes(parts), *trouble_routes(rules)],
             ),
@@ -155,6 +158,14 @@ def images_of(home: Home, environment: Mapping[str, str]) -> Images:
     try:
         return Images.load(venvs=venvs_folder(environment), repo=_REPOSITORY, extra=own)
     except (OSError, ValueError) as error:
+        raise CloudFailed(str(error)) from error
+
+
+def timeouts_of(environment: Mapping[str, str]) -> Timeouts:
+    """SageMaker's own times, but for what variables change. Raises CloudFailed for a wrong one."""
+    try:
+        return Timeouts.from_environment(environment)
+    except ValueError as error:
         raise CloudFailed(str(error)) from error
 
 

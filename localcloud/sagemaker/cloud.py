@@ -44,6 +44,21 @@ class Timeouts:
     longest_asynchronous: float = 3600.0
     serverless_idle: float = 300.0
 
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Timeouts:
+        """The defaults, but for what variables change. Raises ValueError that names a wrong one."""
+        name = "PIGEONHOLE_SERVERLESS_IDLE_SECONDS"
+        given = environment.get(name)
+        if not given:
+            return cls()
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"{name}={given}: a number of seconds above 0 is needed")
+        return cls(serverless_idle=seconds)
+
 
 @dataclass(frozen=True)
 class Settings:
