@@ -11,7 +11,7 @@ from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import models
 from localcloud.sagemaker.state_changes import publish_transform_job
 from localcloud.sagemaker.store import Kind, Resource
-from localcloud.sagemaker.transform.checks import check
+from localcloud.sagemaker.transform.checks import check, with_defaults
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
     job = cloud.create(
         Kind.TRANSFORM_JOB,
         request["TransformJobName"],
-        request,
+        with_defaults(request),
         lambda existing: ResourceInUse(
             "Job name must be unique within an AWS account and region, and a job with this name "
             f"already exists ({existing.arn})"

@@ -30,6 +30,21 @@ def check(request: dict[str, Any]) -> None:
     _check_processing(request)
 
 
+def with_defaults(request: dict[str, Any]) -> dict[str, Any]:
+    """The request as DescribeTransformJob shows it: with what its members are by default.
+
+    Source: the answer in "Deploy Autopilot models for batch inference" (developer guide).
+    """
+    source, output = request["TransformInput"], request["TransformOutput"]
+    processing = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+    return {
+        **request,
+        "TransformInput": {"CompressionType": "None", "SplitType": "None", **source},
+        "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **output},
+        "DataProcessing": {**processing, **request.get("DataProcessing", {})},
+    }
+
+
 def _check_places(request: dict[str, Any]) -> None:
     source = request["TransformInput"]["DataSource"].get("S3DataSource")
     if source is None:

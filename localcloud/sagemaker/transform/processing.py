@@ -10,7 +10,8 @@ of the developer guide.
 
 Not documented, so ours: a filter that gives one value of a row gives a row of it; JSON is written
 without blanks, members in the input's order; empty lines are no records; fields are quoted where
-RFC 4180 needs it; an answer with another number of lines than the request cannot be joined.
+RFC 4180 needs it; an answer with another number of lines than the request cannot be joined;
+an empty filter is none.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Processing:
         wanted = cls(
             format=media_type(request["TransformInput"].get("ContentType")),
             by_line=request["TransformInput"].get("SplitType") == "Line",
-            input_filter=parse(given.get("InputFilter", "$")),
-            output_filter=parse(given.get("OutputFilter", "$")),
+            input_filter=parse(given.get("InputFilter") or "$"),
+            output_filter=parse(given.get("OutputFilter") or "$"),
             join=given.get("JoinSource") == "Input",
         )
         return wanted if wanted.join or not wanted._filters_nothing else None

@@ -166,6 +166,9 @@ def test_describe_shows_what_was_asked(sagemaker: Running) -> None:
         Tags=[{"Key": "k", "Value": "v"}],
     )
     assert job["TransformInput"]["SplitType"] == "Line"
+    assert job["TransformInput"]["CompressionType"] == "None"
+    assert job["TransformOutput"]["AssembleWith"] == "None"
+    assert job["DataProcessing"] == {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
     assert job["BatchStrategy"] == "SingleRecord"
     assert "Tags" not in job
     tags = sagemaker.api.list_tags(ResourceArn=job["TransformJobArn"])["Tags"]
