@@ -153,6 +153,8 @@ def test_instances_share_the_objects_each_with_a_container(sagemaker: Running) -
     pids = completed(sagemaker, job)
     assert len(pids) == 6
     assert len(set(pids.values())) == 2
+    log = sagemaker.logs.text(GROUP, f"{job['TransformJobName']}/")
+    assert log.count("invoked with 3 bytes") == 6, "each object goes to one instance"
 
 
 def test_more_instances_than_objects_do_no_harm(sagemaker: Running) -> None:
