@@ -80,7 +80,7 @@ def test_private_opt_ml_is_seen_inside_alone(tmp_path: Path) -> None:
         path.mkdir(parents=True)
     (model / "m").write_text("model")
     script = "cat /opt/ml/model/m && echo made > /opt/ml/new && ! echo no 2>&- > /opt/ml/model/n"
-    command = private.wrap(["sh", "-c", script], stage=stage, root=root, model=model)
+    command = private.wrap(["sh", "-c", script], stage=stage, root=root, read_only={"model": model})
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "model"), done.stderr
     assert (root / "new").read_text() == "made\n"
