@@ -39,6 +39,7 @@ class ServerlessFleet(Fleet):
     """A serverless variant's containers; the provisioned ones stand first.
 
     idle: seconds without a request after which a container ends
+    cpus: of this machine, if it is to count as another
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class ServerlessFleet(Fleet):
         max_concurrency: int,
         provisioned: int,
         idle: float,
+        cpus: int | None = None,
     ) -> None:
         super().__init__(new_server, clock)
         self._limit = max_concurrency
         self._provisioned = provisioned
         self._idle = idle
+        self._most = max(_FEWEST, cpus or os.cpu_count() or 1)
         self._slots = [self._new_slot() for _ in range(provisioned)]
 
     def start(self) -> None:
@@ -78,7 +81,7 @@ class ServerlessFleet(Fleet):
             # Among the others the one used last, so that the rest can end.
             running = [slot for slot in free if slot.server.running]
             return kept[0] if kept else max(running or free, key=lambda slot: slot.used)
-        if len(self._slots) < max(_FEWEST, os.cpu_count() or 1, self._provisioned + 1):
+        if len(self._slots) < max(self._most, self._provisioned + 1):
             self._slots.append(self._new_slot())
             return self._slots[-1]
         return min(self._slots, key=lambda slot: slot.busy)
