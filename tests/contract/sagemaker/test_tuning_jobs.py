@@ -168,8 +168,11 @@ def test_a_failed_trial_among_others_does_not_end_the_job(sagemaker: Account) ->
         sagemaker, "some-fail", jobs=8, config={"RandomSeed": 1}, static={"fail_below": "0.9"}
     )
     assert job["HyperParameterTuningJobStatus"] == "Completed"
-    assert job["TrainingJobStatusCounters"]["NonRetryableError"] >= 1
     assert sum(job["TrainingJobStatusCounters"].values()) == 8
+    failed = trials(sagemaker, "some-fail", StatusEquals="Failed")
+    assert 1 <= len(failed) == job["ObjectiveStatusCounters"]["Failed"]
+    assert len(failed) == job["TrainingJobStatusCounters"]["NonRetryableError"]
+    assert {trial["ObjectiveStatus"] for trial in failed} == {"Failed"}  # though they printed it
     assert value(job["BestTrainingJob"]) >= 0.9
 
 
