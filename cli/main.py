@@ -62,11 +62,35 @@ def down(home: Home = None) -> None:
 
 
 @app.command()
-def status(home: Home = None, stage: Stage = None) -> None:
-    """Show what runs: cloud, stack, datasets, batches, endpoints."""
+def status(
+    home: Home = None,
+    stage: Stage = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+) -> None:
+    """Show what runs: cloud, stack, datasets, batches, jobs, endpoints."""
     from cli.commands import status as command
 
-    _run(lambda: command.status(home, stage))
+    _run(lambda: command.status(home, stage, watch))
+
+
+@app.command()
+def logs(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[JOB|ENDPOINT]", help="Whose.", show_default="the newest training job"
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Stay, and print what comes.")
+    ] = False,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Print what a job or an endpoint logs."""
+    from cli.commands import logs as command
+
+    _run(lambda: command.logs(name, follow, home, stage))
 
 
 @app.command()
@@ -125,22 +149,6 @@ def classify(
     )
 
 
-@app.command()
-def package(stage: AwsStage = "dev") -> None:
-    """Build the CloudFormation package in build/."""
-    from cli.commands import deploy as command
-
-    _run(lambda: command.package(stage))
-
-
-@app.command()
-def deploy(stage: AwsStage = "dev") -> None:
-    """Deploy to your AWS account."""
-    from cli.commands import deploy as command
-
-    _run(lambda: command.deploy(stage))
-
-
 @trouble.callback()
 def show_trouble(context: typer.Context, home: Home = None) -> None:
     """Bad days on demand: have the local cloud's next calls fail, its events get lost, ….
@@ -195,6 +203,22 @@ def clear_trouble(
     from cli.commands import trouble as command
 
     _run(lambda: command.clear(home, number))
+
+
+@app.command()
+def package(stage: AwsStage = "dev") -> None:
+    """Build the CloudFormation package in build/."""
+    from cli.commands import deploy as command
+
+    _run(lambda: command.package(stage))
+
+
+@app.command()
+def deploy(stage: AwsStage = "dev") -> None:
+    """Deploy to your AWS account."""
+    from cli.commands import deploy as command
+
+    _run(lambda: command.deploy(stage))
 
 
 @app.command()

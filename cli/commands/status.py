@@ -2,39 +2,91 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-from rich.console import Console
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from cli.api import Api, DatasetStatus
-from cli.console import make_console
-from cli.errors import NotDeployed, NotRunning
-from cli.target import Target, find_target
+from cli.console import make_console, printable
+from cli.errors import CliError, NotDeployed, NotRunning, UsageError
+from cli.target import Target, endpoint_url, find_target
+from cli.under_way import UnderWay, since
 
 BATCHES_SHOWN = 20
+LOOK_SECONDS, AWS_LOOK_SECONDS = 2.0, 10.0  # between two looks of --watch
+TROUBLE_SECONDS = 2.0  # until the local cloud's door for trouble counts as shut
 
 
-def status(home: Path | None, stage: str | None) -> int:
-    """Print it all. Exit status 0, and 1 when the service does not answer."""
+def status(home: Path | None, stage: str | None, watch: bool = False) -> int:
+    """Print it all. Exit status 0, and 1 when the service does not answer.
+
+    watch: again and again in the same place, until Ctrl-C.
+    """
     console = make_console()
+    if watch:
+        if not console.is_terminal:
+            raise UsageError("--watch needs a terminal. `pigeonhole status` alone prints it once.")
+        return watched(lambda: find_target(home, stage), console)
     try:
         target = find_target(home, stage)
     except (NotRunning, NotDeployed) as error:
         console.print(str(error))
         return 1
-    where = target.env["AWS_ENDPOINT_URL"] if target.local else "AWS"
-    console.print(f"Cloud     {where}, stage {target.stage}")
-    console.print(f"Stack     {stack_state(target)}")
-    console.print(f"Bucket    {target.bucket}")
-    console.print(f"API       {target.api}")
-    api = Api.of(target)
-    print_datasets(api.datasets(), target.option, console)
-    print_batches(api, batch_names(target), console)
-    print_endpoints(target, console)
+    for part in report(target):
+        console.print(part)
     return 0
+
+
+def watched(
+    find: Callable[[], Target], console: Console, sleep: Callable[[float], None] = time.sleep
+) -> int:
+    """Show the report of the cloud that `find` finds, over and over; Ctrl-C ends it.
+
+    A cloud that does not answer for a while is told, and waited for.
+    """
+    pause = LOOK_SECONDS
+    console.soft_wrap = False  # a line that the terminal wraps would be counted as one
+    try:
+        with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            while True:
+                try:
+                    target = find()
+                    pause = LOOK_SECONDS if target.local else AWS_LOOK_SECONDS
+                    parts = list(report(target))
+                except (CliError, ClientError, BotoCoreError, httpx.HTTPError) as error:
+                    parts = [Text(str(error))]
+                live.update(Group(*parts, Text("\nCtrl-C ends this.", style="dim")), refresh=True)
+                sleep(pause)
+    except KeyboardInterrupt:
+        return 0
+
+
+def report(target: Target) -> Iterator[RenderableType]:
+    """The parts of it, from the top."""
+    where = target.env["AWS_ENDPOINT_URL"] if target.local else "AWS"
+    yield Text(f"Cloud     {where}, stage {target.stage}")
+    yield Text(f"Stack     {stack_state(target)}")
+    yield Text(f"Bucket    {target.bucket}")
+    yield Text(f"API       {target.api}")
+    if target.local:
+        yield Text(f"Page      {endpoint_url(target.env, 'sagemaker')}/")
+    api = Api.of(target)
+    yield from datasets(api.datasets(), target.option)
+    yield from batches(api, batch_names(target))
+    prefix = "" if target.local else f"pigeonhole-{target.stage}-"
+    under_way = UnderWay(target.client("sagemaker"), prefix)
+    yield from jobs(under_way)
+    yield from endpoints(under_way)
+    if target.local:
+        yield from trouble(endpoint_url(target.env, "sagemaker"))
 
 
 def stack_state(target: Target) -> str:
@@ -49,16 +101,16 @@ def stack_state(target: Target) -> str:
     return f"{name} {stacks[0]['StackStatus']}"
 
 
-def print_datasets(datasets: list[DatasetStatus], option: str, console: Console) -> None:
+def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType]:
     """A line a dataset: phase, how good its live model is, what its message says.
 
     `option`: what a command line needs to mean this stage (Target.option).
     """
-    if not datasets:
-        console.print(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
+    if not found:
+        yield Text(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
         return
     table = _table("Dataset", "Phase", "Live model", "Held-out", "Message")
-    for item in datasets:
+    for item in found:
         champion = item.champion
         accuracy = champion.accuracy if champion else None
         table.add_row(
@@ -68,8 +120,7 @@ def print_datasets(datasets: list[DatasetStatus], option: str, console: Console)
             f"{accuracy:.1%}" if accuracy is not None else "",
             item.message,
         )
-    console.print()
-    console.print(table)
+    yield from ("", table)
 
 
 def batch_names(target: Target) -> list[str]:
@@ -82,7 +133,7 @@ def batch_names(target: Target) -> list[str]:
     ]
 
 
-def print_batches(api: Api, names: list[str], console: Console) -> None:
+def batches(api: Api, names: list[str]) -> Iterator[RenderableType]:
     """A line a batch: phase, counts, where its results are."""
     if not names:
         return
@@ -97,32 +148,50 @@ def print_batches(api: Api, names: list[str], console: Console) -> None:
             counts = (item.counts.files, item.counts.classified, item.counts.rejected)
             numbers = tuple(f"{number:,}" for number in counts)
         table.add_row(name, item.phase, *numbers, item.results or item.message)
-    console.print()
-    console.print(table)
+    yield from ("", table)
     if len(names) > BATCHES_SHOWN:
-        console.print(f"… and {len(names) - BATCHES_SHOWN} more batches")
+        yield Text(f"… and {len(names) - BATCHES_SHOWN} more batches")
 
 
-def print_endpoints(target: Target, console: Console) -> None:
-    """A line an endpoint of this stage."""
-    prefix = f"pigeonhole-{target.stage}-"
-    pages = target.client("sagemaker").get_paginator("list_endpoints")
-    found: list[dict[str, Any]] = [
-        endpoint
-        for page in pages.paginate(NameContains=prefix)
-        for endpoint in page["Endpoints"]
-        if endpoint["EndpointName"].startswith(prefix)
-    ]
+def jobs(under_way: UnderWay) -> Iterator[RenderableType]:
+    """A line a job that is not over: where it is, and for how long it has been under way."""
+    found = under_way.jobs()
     if not found:
         return
-    table = _table("Endpoint", "Status", "Since")
+    table = _table("Job", "Kind", "Status", "For", "")
+    for job in found:
+        table.add_row(job.name, job.kind, job.status, since(job.created), job.detail)
+    yield from ("", table)
+
+
+def endpoints(under_way: UnderWay) -> Iterator[RenderableType]:
+    """A line an endpoint, and what serves it."""
+    found = under_way.endpoints()
+    if not found:
+        return
+    table = _table("Endpoint", "Status", "Since", "Variants")
     for endpoint in found:
-        changed = endpoint["LastModifiedTime"].astimezone()
-        table.add_row(
-            endpoint["EndpointName"], endpoint["EndpointStatus"], f"{changed:%Y-%m-%d %H:%M}"
-        )
-    console.print()
-    console.print(table)
+        changed = endpoint.modified.astimezone()
+        variants = "\n".join(endpoint.variants)
+        table.add_row(endpoint.name, endpoint.status, f"{changed:%Y-%m-%d %H:%M}", variants)
+    yield from ("", table)
+
+
+def trouble(url: str) -> Iterator[RenderableType]:
+    """The rules of trouble that are in force on a local cloud, a line each."""
+    try:
+        answer = httpx.get(f"{url}/_pigeonhole/trouble", timeout=TROUBLE_SECONDS, trust_env=False)
+        rules: list[dict[str, Any]] = answer.json()["rules"] if answer.is_success else []
+    except (httpx.HTTPError, ValueError, KeyError):
+        return
+    if not rules:
+        return
+    table = _table("Trouble", "On", "Times left", "Struck", "")
+    for rule in rules:
+        left = "until cleared" if rule["times"] is None else str(rule["times"])
+        detail = printable(str(rule.get("message") or ""))
+        table.add_row(rule["kind"], printable(rule["on"]), left, str(rule["used"]), detail)
+    yield from ("", table)
 
 
 def _table(*columns: str) -> Table:

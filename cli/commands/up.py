@@ -126,6 +126,9 @@ def print_next_steps(deployed: Deployed, home: Path | None, console: Console) ->
     console.print("The local cloud runs and the service is deployed to it.", style="bold green")
     console.print(f"  bucket    s3://{deployed.bucket}")
     console.print(f"  HTTP API  {deployed.api}")
+    page = Home.at(home or DEFAULT_HOME).read_env().get("AWS_ENDPOINT_URL_SAGEMAKER")
+    if page:
+        console.print(f"  page      {page}/   shows jobs, endpoints, events and logs live")
     console.print("Go on:")
     console.print(f"  pigeonhole drop {EXAMPLE}/*.csv.gz {EXAMPLE}/dataset.json{home_option(home)}")
     console.print(f"  . {shlex.quote(str(env_file))}   then aws, boto3 and curl talk to it too")

@@ -14,6 +14,7 @@ from cli.commands.drop import left_behind
 from cli.commands.up import alone, print_next_steps
 from cli.stack.deploy import Deployed
 from cli.target import Target
+from localcloud.home import Home
 
 DEPLOYED = Deployed(
     stage="local",
@@ -46,6 +47,11 @@ def test_next_steps_can_be_pasted_where_the_home_has_a_space() -> None:
 def test_next_steps_leave_the_default_home_away() -> None:
     assert "--home" not in next_steps(None)
     assert ". .local/env " in next_steps(None)
+
+
+def test_next_steps_name_the_page(tmp_path: Path) -> None:
+    Home.at(tmp_path).write_env({"AWS_ENDPOINT_URL_SAGEMAKER": "http://127.0.0.1:4567"})
+    assert "  page      http://127.0.0.1:4567/ " in next_steps(tmp_path)
 
 
 @pytest.mark.parametrize(
