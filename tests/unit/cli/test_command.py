@@ -85,7 +85,17 @@ def test_help_does_not_load_what_it_does_not_need(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO
     )
     assert done.stdout.splitlines()[-1] == "False False"
-    for command in ("up", "down", "status", "logs", "drop", "predict", "classify", "deploy", "destroy"):
+    for command in (
+        "up",
+        "down",
+        "status",
+        "logs",
+        "drop",
+        "predict",
+        "classify",
+        "deploy",
+        "destroy",
+    ):
         assert f" {command} " in done.stdout
 
 
