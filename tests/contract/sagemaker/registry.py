@@ -5,15 +5,29 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from .account import TARGET, Account
+from .account import TARGET, Account, pack
 
 CONTAINER = {"Image": TARGET.server_image, "ModelDataUrl": "s3://b/model.tar.gz"}
-SPECIFICATION = {"Containers": [CONTAINER]}
-UNVERSIONED = {
-    **SPECIFICATION,
+SPECIFICATION = {"Containers": [CONTAINER]}  # for requests that are refused anyway
+INSTANCES = {
     "SupportedTransformInstanceTypes": ["ml.m5.large"],
     "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large"],
+    "SupportedContentTypes": ["text/plain"],
+    "SupportedResponseMIMETypes": ["text/plain"],
 }
+
+
+def container(account: Account) -> dict[str, Any]:
+    """One that can be served: the account's bucket has its model."""
+    uri = f"s3://{account.bucket}/registry/model.tar.gz"
+    if not account.keys("registry/"):
+        account.put("registry/model.tar.gz", pack({"name": "packaged"}))
+    return {"Image": TARGET.server_image, "ModelDataUrl": uri}
+
+
+def specification(account: Account) -> dict[str, Any]:
+    """The default of `package`."""
+    return {"Containers": [container(account)]}
 
 
 def group(account: Account, name: str, **changes: Any) -> str:
@@ -28,7 +42,7 @@ def package(account: Account, group_name: str, **changes: Any) -> str:
     answer = account.api.create_model_package(
         **{
             "ModelPackageGroupName": group_name,
-            "InferenceSpecification": SPECIFICATION,
+            "InferenceSpecification": specification(account),
             **changes,
         }
     )
@@ -40,7 +54,7 @@ def unversioned(account: Account, **changes: Any) -> str:
     answer = account.api.create_model_package(
         **{
             "ModelPackageName": f"alone-{uuid.uuid4().hex[:6]}",
-            "InferenceSpecification": UNVERSIONED,
+            "InferenceSpecification": {**specification(account), **INSTANCES},
             **changes,
         }
     )

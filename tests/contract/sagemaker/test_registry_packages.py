@@ -8,9 +8,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from .account import TARGET
 from .conftest import Running
 from .fakes import ACCOUNT
-from .registry import CONTAINER, SPECIFICATION, UNVERSIONED, described, group, package, unversioned
+from .registry import (
+    CONTAINER,
+    INSTANCES,
+    SPECIFICATION,
+    container,
+    described,
+    group,
+    package,
+    specification,
+    unversioned,
+)
 
 KIND = "SageMaker Model Package State Change"
 ME = {"IamIdentity": {"Arn": f"arn:aws:iam::{ACCOUNT}:root"}}
@@ -32,16 +43,19 @@ def test_everything_that_is_registered_is_shown(sagemaker: Running) -> None:
         "ModelPackageRegistrationType": "Registered",
         "ModelLifeCycle": {"Stage": "Development", "StageStatus": "InProgress"},
         "ModelCard": {"ModelCardContent": json.dumps({"a": 1}), "ModelCardStatus": "Draft"},
-        "AdditionalInferenceSpecifications": [{"Name": "small", "Containers": [CONTAINER]}],
+        "AdditionalInferenceSpecifications": [
+            {"Name": "small", "Containers": [container(sagemaker)]}
+        ],
     }
     found = described(sagemaker, package(sagemaker, group(sagemaker, "whole"), **given))
     assert {name: found[name] for name in given} == given
-    assert found["InferenceSpecification"] == SPECIFICATION
+    assert found["InferenceSpecification"] == specification(sagemaker)
     assert found["ModelApprovalStatus"] == "PendingManualApproval"
     assert found["ModelPackageStatus"] == "Completed"
     assert found["ModelPackageStatusDetails"]["ValidationStatuses"] == []
 
 
+@pytest.mark.skipif(TARGET.real, reason="names the caller of the local cloud")
 def test_who_registered_and_who_changed_it(sagemaker: Running) -> None:
     name = group(sagemaker, "by")
     arn = package(sagemaker, name)
@@ -91,7 +105,9 @@ def test_update_changes_what_is_named_and_nothing_else(sagemaker: Running) -> No
         SourceUri="s3://b/other",
         CustomerMetadataProperties={"b": "3"},
         CustomerMetadataPropertiesToRemove=["a", "never"],
-        AdditionalInferenceSpecificationsToAdd=[{"Name": "x", "Containers": [CONTAINER]}],
+        AdditionalInferenceSpecificationsToAdd=[
+            {"Name": "x", "Containers": [container(sagemaker)]}
+        ],
     )
     found = described(sagemaker, arn)
     assert found["ModelPackageDescription"] == "stays"
@@ -134,14 +150,14 @@ def test_clone_by_source_uri_takes_the_specification(sagemaker: Running) -> None
     first = package(sagemaker, name)
     request = {"ModelPackageGroupName": name, "SourceUri": first}
     clone = sagemaker.api.create_model_package(**request)["ModelPackageArn"]
-    assert described(sagemaker, clone)["InferenceSpecification"] == SPECIFICATION
+    assert described(sagemaker, clone)["InferenceSpecification"] == specification(sagemaker)
     model = sagemaker.model(name="m")
     arn = sagemaker.api.describe_model(ModelName=model)["ModelArn"]
     request = {"ModelPackageGroupName": name, "SourceUri": arn}
     of_model = sagemaker.api.create_model_package(**request)["ModelPackageArn"]
-    (container,) = described(sagemaker, of_model)["InferenceSpecification"]["Containers"]
-    assert container["Image"] == CONTAINER["Image"]
-    assert container["ModelDataUrl"].endswith("model.tar.gz")
+    (copied,) = described(sagemaker, of_model)["InferenceSpecification"]["Containers"]
+    assert copied["Image"] == CONTAINER["Image"]
+    assert copied["ModelDataUrl"].endswith("model.tar.gz")
     with pytest.raises(ClientError, match="does not exist"):
         sagemaker.api.create_model_package(**{**request, "SourceUri": first[:-1] + "9"})
 
@@ -166,7 +182,7 @@ def test_batch_describe_gives_summaries_and_errors(sagemaker: Running) -> None:
         arns[1]: 2,
     }
     assert summaries[arns[1]]["ModelApprovalStatus"] == "Approved"
-    assert summaries[arns[0]]["InferenceSpecification"] == SPECIFICATION
+    assert summaries[arns[0]]["InferenceSpecification"] == specification(sagemaker)
     error = found["BatchDescribeModelPackageErrorMap"][absent]
     assert (error["ErrorCode"], "does not exist" in error["ErrorResponse"]) == (
         "ValidationException",
@@ -227,7 +243,7 @@ def test_unversioned_packages_are_refused(
 
 def test_package_without_any_name_is_refused(sagemaker: Running) -> None:
     with pytest.raises(ClientError, match="Missing ARN"):
-        sagemaker.api.create_model_package(InferenceSpecification=UNVERSIONED)
+        sagemaker.api.create_model_package(InferenceSpecification={**SPECIFICATION, **INSTANCES})
 
 
 def test_update_model_package_refuses(sagemaker: Running) -> None:
@@ -235,7 +251,7 @@ def test_update_model_package_refuses(sagemaker: Running) -> None:
         sagemaker,
         group(sagemaker, "full"),
         CustomerMetadataProperties={str(number): "x" for number in range(50)},
-        AdditionalInferenceSpecifications=[{"Name": "x", "Containers": [CONTAINER]}],
+        AdditionalInferenceSpecifications=[{"Name": "x", "Containers": [container(sagemaker)]}],
     )
     with pytest.raises(ClientError, match="at most 50"):
         sagemaker.api.update_model_package(

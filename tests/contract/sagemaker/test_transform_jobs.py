@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.trouble import Rule
 
+from .account import TARGET
 from .conftest import Running, wait_until
 from .transforms import GROUP, completed, outputs, request, run, unique
 
@@ -90,6 +91,16 @@ def test_content_type_and_accept_reach_the_container(sagemaker: Running) -> None
     assert (seen["content-type"], seen["accept"]) == ("text/plain", "image/png")
     key = f"out/{job['TransformJobName']}/a.out"
     assert sagemaker.s3.head_object(Bucket=sagemaker.bucket, Key=key)["ContentType"] == "image/png"
+
+
+@pytest.mark.skipif(TARGET.real, reason="a real account has no such key")
+def test_output_is_encrypted_by_the_key_that_is_named(sagemaker: Running) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    job = run(sagemaker, "key", {"a": "1"}, output={"KmsKeyId": key})
+    assert completed(sagemaker, job)["a.out"] == "m:1"
+    put = f"out/{job['TransformJobName']}/a.out"
+    found = sagemaker.s3.head_object(Bucket=sagemaker.bucket, Key=put)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 def test_input_manifest_names_the_objects(sagemaker: Running) -> None:
