@@ -165,11 +165,13 @@ def test_spot_instance_is_taken_and_the_job_goes_on_from_its_checkpoint(
 
 def test_job_without_spot_is_not_interrupted(sagemaker: Running) -> None:
     sagemaker.trouble.add(Rule("interrupt", "safe"))
-    assert "Interrupted" not in walked(sagemaker.train("safe"))
+    job = sagemaker.train(
+        "safe", HyperParameters={"mode": "polite"}, StoppingCondition={"MaxRuntimeInSeconds": 1}
+    )
+    assert "Interrupted" not in walked(job)
 
 
 def test_spot_job_waits_at_most_max_wait_time(sagemaker: Running) -> None:
-    sagemaker.trouble.add(Rule("capacity", "ml.c5.large*"))
     sagemaker.trouble.add(Rule("capacity", "ml.c5.xlarge"))
     resources = {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
     job = sagemaker.train("never", ResourceConfig=resources, **spot(1, 1))
@@ -178,7 +180,45 @@ def test_spot_job_waits_at_most_max_wait_time(sagemaker: Running) -> None:
     assert walked(job) == ["Starting", "Stopping", "MaxWaitTimeExceeded"]
     assert "Insufficient capacity" in job["SecondaryStatusTransitions"][0]["StatusMessage"]
     assert "TrainingStartTime" not in job
-    sagemaker.trouble.clear()
+
+
+def test_spot_job_gets_instances_after_a_while(sagemaker: Running) -> None:
+    sagemaker.trouble.add(Rule("capacity", "ml.c4.xlarge", seconds=0.1))
+    resources = {"InstanceType": "ml.c4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    job = sagemaker.train("late", ResourceConfig=resources, **spot(60, 60))
+    assert job["TrainingJobStatus"] == "Completed"
+    first = job["SecondaryStatusTransitions"][0]
+    assert (first["Status"], walked(job).count("Starting")) == ("Starting", 1)
+    assert first["StatusMessage"].startswith("Insufficient capacity")
+    told = sagemaker.events.details("SageMaker Training Job State Change", TrainingJobName="late")
+    assert [d["SecondaryStatus"] for d in told[:3]] == ["Starting", "Starting", "Downloading"]
+
+
+def test_spot_job_can_be_stopped_while_it_waits_for_instances(sagemaker: Running) -> None:
+    sagemaker.trouble.add(Rule("capacity", "ml.c4.2xlarge"))
+    resources = {"InstanceType": "ml.c4.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    sagemaker.train("waits", wait=False, ResourceConfig=resources, **spot(60, 3600))
+
+    def waits() -> bool:
+        job = sagemaker.api.describe_training_job(TrainingJobName="waits")
+        return "Insufficient" in job["SecondaryStatusTransitions"][0]["StatusMessage"]
+
+    wait_until(waits, "it waits for instances")
+    sagemaker.api.stop_training_job(TrainingJobName="waits")
+    assert walked(sagemaker.training_ends("waits")) == ["Starting", "Stopping", "Stopped"]
+
+
+def test_spot_instances_may_be_taken_more_than_once(sagemaker: Running) -> None:
+    sagemaker.trouble.add(Rule("interrupt", "unlucky", times=2))
+    start(sagemaker, "unlucky", HyperParameters={"mode": "polite"}, **spot(3600, 7200))
+
+    def interrupted() -> bool:
+        job = sagemaker.api.describe_training_job(TrainingJobName="unlucky")
+        return walked(job).count("Interrupted") == 2 and job["SecondaryStatus"] == "Training"
+
+    wait_until(interrupted, "it was interrupted twice and trains again")
+    sagemaker.api.stop_training_job(TrainingJobName="unlucky")
+    assert sagemaker.training_ends("unlucky")["TrainingJobStatus"] == "Stopped"
 
 
 def test_spot_job_that_trains_for_too_long(sagemaker: Running) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.sagemaker import private
 
-from .account import unpack
+from .account import TARGET, unpack
 from .conftest import Running
 
 
@@ -55,7 +55,7 @@ def test_fast_file_cannot_be_written_to(sagemaker: Running) -> None:
         "read-only",
         HyperParameters={"mode": "read-only"},
         AlgorithmSpecification={
-            "TrainingImage": "test/trainer:1",
+            "TrainingImage": TARGET.trainer_image,
             "TrainingInputMode": "FastFile",
         },
         InputDataConfig=[channel("train", uri)],

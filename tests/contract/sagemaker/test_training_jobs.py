@@ -44,6 +44,17 @@ def test_create_training_job_walks_the_states_to_completed(sagemaker: Running) -
     wait_until(lambda: not left.exists(), "nothing is left on disk")
 
 
+def test_artifacts_are_encrypted_with_the_key_that_was_named(sagemaker: Running) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/1234"
+    place = {"S3OutputPath": f"s3://{sagemaker.bucket}/secret", "KmsKeyId": key}
+    job = sagemaker.train("secret", OutputDataConfig=place)
+    assert job["OutputDataConfig"]["KmsKeyId"] == key
+    head = sagemaker.s3.head_object(
+        Bucket=sagemaker.bucket, Key="secret/secret/output/model.tar.gz"
+    )
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
 def test_metrics_are_the_last_finite_value_of_each_definition(sagemaker: Running) -> None:
     job = sagemaker.train("metrics")
     found = [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]]

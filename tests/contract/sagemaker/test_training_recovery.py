@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
+from localcloud.processes import Process
 from localcloud.sagemaker import private
+from localcloud.sagemaker.containers import Containers, Spec
 
 from .account import unpack, wait_until
 from .conftest import Running
@@ -54,6 +57,48 @@ def test_job_with_retries_goes_on_from_its_checkpoints(killed: Killed) -> None: 
     model = unpack(sagemaker.read(job["ModelArtifacts"]["S3ModelArtifacts"]))
     assert json.loads(model["algo-2"]) == ["gone", "step-1.algo-1", "step-1.algo-2"]
     assert not list((sagemaker.home / "sagemaker/jobs/given-up").glob("*"))
+
+
+class FailsAtFirst:
+    """Containers that cannot be started the first `times` times, for no reason of the job's."""
+
+    def __init__(self, containers: Containers, times: int) -> None:
+        self._containers = containers
+        self._left = times
+
+    def check(self, image: str) -> None:
+        self._containers.check(image)
+
+    def run(self, spec: Spec, **members: Any) -> Process:
+        if self._left:
+            self._left -= 1
+            raise OSError("out of something")
+        return self._containers.run(spec, **members)
+
+
+@pytest.mark.parametrize(("failures", "status"), [(2, "Completed"), (3, "Failed")])
+def test_internal_error_is_retried_as_often_as_asked(
+    sagemaker: Running, monkeypatch: pytest.MonkeyPatch, failures: int, status: str
+) -> None:
+    flaky = FailsAtFirst(sagemaker.cloud.containers, failures)
+    monkeypatch.setattr(sagemaker.cloud, "containers", flaky)
+    name = f"retried-{failures}"
+    job = sagemaker.train(name, RetryStrategy={"MaximumRetryAttempts": 2})
+    assert job["TrainingJobStatus"] == status
+    walked = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert walked.count("Starting") == 3
+    assert job.get("FailureReason", "").startswith("InternalServerError") is (status == "Failed")
+
+
+def test_failure_of_the_algorithm_is_not_retried(sagemaker: Running) -> None:
+    job = sagemaker.train(
+        "own-fault",
+        HyperParameters={"mode": "silent"},
+        RetryStrategy={"MaximumRetryAttempts": 2},
+    )
+    assert job["FailureReason"].startswith("AlgorithmError")
+    walked = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert walked.count("Starting") == 1
 
 
 def test_artifact_is_there_whole_or_not_at_all(killed: Killed) -> None:  # noqa: F811
