@@ -22,7 +22,8 @@ from localcloud.processes import Process
 from localcloud.sagemaker.clock import Clock
 from localcloud.sagemaker.containers import Containers, Spec
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two pings
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two pings
+_PAUSE_SHARE = 0.1  # of the time since the start: what a cold start may take longer by pausing
 _NO_START = 0.005  # seconds: a shorter wait was for no container
 _CHUNK = 1024 * 1024  # bytes read at once from an answer that goes to a file
 
@@ -115,7 +116,8 @@ class ModelServer:
             return self._pool
 
     def _launch(self) -> urllib3.HTTPConnectionPool:
-        deadline = self._clock.now() + self._start_timeout
+        begun = self._clock.now()
+        deadline = begun + self._start_timeout
         self._before_start()
         port = free_port()
         folder = self._spec.folder / str(next(self._generation))
@@ -136,15 +138,16 @@ class ModelServer:
             replace(self._spec, folder=folder, environment=environment), on_exit=exited
         )
         pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
-        pause = _FIRST_PAUSE
         while not self._answers_ping(pool):
             if ended.is_set():
                 raise NotHealthy("the container ended before it answered /ping")
             if self._cancelled.is_set() or self._clock.now() >= deadline:
                 process.stop(self._grace)
                 raise NotHealthy(f"no answer to /ping within {self._start_timeout:g} s")
-            self._clock.wait(ended, pause)
-            pause = min(_LONGEST_PAUSE, pause * 1.5)
+            waited = self._clock.now() - begun
+            self._clock.wait(
+                ended, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, _PAUSE_SHARE * waited))
+            )
         self._process = process
         return pool
 
