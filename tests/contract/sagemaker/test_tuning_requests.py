@@ -84,12 +84,23 @@ def test_objective_needs_a_metric_definition(sagemaker: Account) -> None:
     )
 
 
-def test_a_definition_that_no_training_job_could_have_is_refused_at_once(
-    sagemaker: Account,
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("VpcConfig", {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}),
+        ("EnableNetworkIsolation", True),
+        ("InputDataConfig", [{"ChannelName": "a", "DataSource": {}}]),
+    ],
+)
+def test_what_training_jobs_do_not_have_here_is_refused_before_the_first_trial(
+    sagemaker: Running, member: str, value: Any
 ) -> None:
-    asked = request(sagemaker, "no-pipe")
-    asked["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
-    assert refused(sagemaker, asked)[0] == "ValidationException"
+    asked = request(sagemaker, "not-here")
+    asked["TrainingJobDefinition"][member] = value
+    code, message = refused(sagemaker, asked)
+    assert code == "ValidationException"
+    assert "not supported by the local cloud" in message
+    assert sagemaker.api.list_training_jobs(NameContains="not-here")["TrainingJobSummaries"] == []
 
 
 def test_a_definition_is_needed(sagemaker: Account) -> None:
