@@ -87,7 +87,7 @@ def environment(request: dict[str, Any]) -> dict[str, str]:
     given = {
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": request.get("MaxPayloadInMB"),
         "SAGEMAKER_BATCH_STRATEGY": _SNAKE.get(request.get("BatchStrategy", "")),
-        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": request.get("MaxConcurrentTransforms"),
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": request.get("MaxConcurrentTransforms") or None,
     }
     said = {name: str(value) for name, value in given.items() if value is not None}
     return {**request.get("Environment", {}), "SAGEMAKER_BATCH": "true", **said}
