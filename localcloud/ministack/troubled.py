@@ -66,7 +66,7 @@ class Troubled:
             scope["path"],
             scope["query_string"].decode("latin-1"),
             headers,
-            request.body,
+            bytes(request.body),
         )
         if call is None:
             await self._app(scope, request, send)
@@ -84,8 +84,12 @@ class Troubled:
         async def due(kind: str) -> Hitch | None:
             if not self._rules.any(kind):
                 return None
-            name, *also = call.names
-            return await asyncio.to_thread(self._rules.next, kind, name, *also, caller=caller)
+            return await asyncio.to_thread(self._rules.next, kind, *call.names, caller=caller)
+
+        async def meant(kind: str) -> bool:
+            if not self._rules.any(kind):
+                return False
+            return await asyncio.to_thread(self._rules.meant, kind, *call.names, caller=caller)
 
         if slow := await due("slow"):
             await asyncio.sleep(slow.seconds)
@@ -98,14 +102,14 @@ class Troubled:
                 await _answer(answer, scope["method"], send)
                 return
         killed = None
-        if self._rules.any("kill-caller"):
+        if await meant("kill-caller"):
             function = await asyncio.to_thread(lambda: function_of(caller()))
             killed = await due("kill-caller") if self._functions.runs(function) else None
         if killed and killed.when == "before":
             await request.read()
             await self._end(function, send)
             return
-        if not killed and not self._rules.any("lose-reply"):
+        if not killed and not await meant("lose-reply"):
             await self._app(scope, request, send)
             return
         said: list[Message] = []
@@ -136,7 +140,7 @@ class _Request:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._read = False
-        self.body = b""
+        self.body = bytearray()
 
     async def read(self) -> None:
         """Read the body to its end."""
@@ -151,7 +155,7 @@ class _Request:
         if not self._read:
             return await self._receive()
         self._read = False
-        return {"type": "http.request", "body": self.body, "more_body": False}
+        return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
 
 async def _answer(answer: refusals.Answer, method: str, send: Send) -> None:

@@ -45,9 +45,9 @@ class Rules:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(_SCHEMA)
+        # Opening it tells: a process that was killed may have written and not told.
         self._changes = _Changes(path.with_name(f"{path.name}-changes") if path else None)
         self._copy: tuple[bytes, list[Rule]] = (b"", [])
-        self._changes.tell()  # a process that was killed may have written and not told
 
     def close(self) -> None:
         """Close the file; nothing works after that."""
@@ -97,14 +97,15 @@ class Rules:
         caller: gives the ARN of who calls, for rules that are for some only
         """
         for rule in self._current():
-            if (
-                rule.kind == kind
-                and any(fnmatchcase(name, rule.pattern) for name in (subject, *also))
-                and (rule.by == "*" or (caller is not None and is_for(rule.by, caller())))
-                and self._use(rule.number)
-            ):
+            if _means(rule, kind, (subject, *also), caller) and self._use(rule.number):
                 return Hitch(kind, rule.seconds or 0.0, rule.message, rule.when, rule.number)
         return None
+
+    def meant(
+        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+    ) -> bool:
+        """Whether a rule names the subject, which it may still spare. Counts nothing."""
+        return any(_means(rule, kind, (subject, *also), caller) for rule in self._current())
 
     def _current(self) -> list[Rule]:
         mark = self._changes.now()
@@ -145,6 +146,14 @@ class Rules:
         return rule is not None and not rule.skip
 
 
+def _means(rule: Rule, kind: str, names: tuple[str, ...], caller: Callable[[], str] | None) -> bool:
+    return (
+        rule.kind == kind
+        and any(fnmatchcase(name, rule.pattern) for name in names)
+        and (rule.by == "*" or (caller is not None and is_for(rule.by, caller())))
+    )
+
+
 class _Changes:
     """A mark that differs after every change of the rules, seen by every process at once."""
 
@@ -155,7 +164,8 @@ class _Changes:
         if path is not None:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                os.ftruncate(handle, self._SIZE)
+                # Written rather than truncated: a full disk is an error now, not a signal later.
+                os.pwrite(handle, os.urandom(self._SIZE), 0)
                 self._mark = mmap.mmap(handle, self._SIZE)
             finally:
                 os.close(handle)

@@ -139,6 +139,10 @@ def test_a_refused_upload_is_not_stored(cloud: LocalCloud, rules: Rules) -> None
     with pytest.raises(ClientError):
         s3.put_object(Bucket=bucket, Key="a", Body=b"x" * 3_000_000)
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    rules.add(Rule("throttle", "HeadBucket"))
+    with pytest.raises(ClientError) as refused:
+        s3.head_bucket(Bucket=bucket)  # an answer without a body
+    assert refused.value.response["Error"]["Code"] == "503"
 
 
 def test_the_cloud_itself_is_spared(cloud: LocalCloud, rules: Rules) -> None:

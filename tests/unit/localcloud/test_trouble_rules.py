@@ -56,6 +56,15 @@ def test_a_subject_is_known_by_its_other_names_too() -> None:
     assert rules.next("throttle", "SendMessage", "sqs:SendMessage")
 
 
+def test_who_is_meant_can_be_asked_without_counting() -> None:
+    rules = Rules()
+    rules.add(Rule("throttle", "A", by="me", skip=1))
+    assert not rules.meant("throttle", "A")
+    assert rules.meant("throttle", "B", "A", caller=lambda: "me")
+    assert not rules.meant("error-500", "A", caller=lambda: "me")
+    assert [(rule.times, rule.skip) for rule in rules.all()] == [(1, 1)]
+
+
 def test_a_quota_stays_until_it_is_cleared() -> None:
     rules = Rules()
     made = rules.add(Rule("quota", "ml.g*"))
