@@ -125,7 +125,8 @@ class Snapshot:
         objective = config.get("HyperParameterTuningJobObjective") or {}
         limits = config.get("ResourceLimits", {})
         metric = objective.get("MetricName")
-        trials = [self._trial(trial, metric) for trial in sorted(made, key=_age)]
+        tuned = _tuned(config, view)
+        trials = [self._trial(trial, metric, tuned) for trial in sorted(made, key=_age)]
         values = [trial for trial in trials if trial["value"] is not None]
         best = min if objective.get("Type") == "Minimize" else max
         return {
@@ -143,15 +144,15 @@ class Snapshot:
             "trials": trials[-_MOST_TRIALS:],
         }
 
-    def _trial(self, job: Resource, objective: str | None) -> Told:
+    def _trial(self, job: Resource, objective: str | None, tuned: set[str]) -> Told:
         view = job.view
         values = [m["last"] for m in self._metrics(job.name, view) if m["name"] == objective]
-        tuned = view.get("TunedHyperParameters") or view.get("HyperParameters", {})
+        given = view.get("TunedHyperParameters") or view.get("HyperParameters", {})
         return {
             "name": job.name,
             "status": job.status,
             "value": values[0] if values else None,
-            "parameters": {k: v for k, v in tuned.items() if not k.startswith("_")},
+            "parameters": {k: v for k, v in given.items() if k in tuned},
             "created": job.created,
             "started": view.get("TrainingStartTime"),
             "ended": view.get("TrainingEndTime"),
@@ -207,6 +208,15 @@ class Snapshot:
 
 def _age(resource: Resource) -> tuple[float, str]:
     return resource.created, resource.name
+
+
+def _tuned(config: Told, view: Told) -> set[str]:
+    """The names of the hyperparameters that a tuning job searches."""
+    definitions = view.get("TrainingJobDefinitions") or [view.get("TrainingJobDefinition") or {}]
+    ranges = [config.get("ParameterRanges") or {}]
+    ranges += [item.get("HyperParameterRanges") or {} for item in definitions]
+    kinds = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
+    return {item["Name"] for found in ranges for kind in kinds for item in found.get(kind) or []}
 
 
 def _resources(config: Told) -> Told:

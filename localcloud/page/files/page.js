@@ -139,7 +139,9 @@ const took = (item) => (item.ended ? span(item.ended - (item.started ?? item.cre
 const when = (item) => (item.ended ? [took(item), " · ", since(item.ended)] : took(item));
 const machines = (item) => item.instance && (item.hosts > 1 ? `${item.hosts} × ${item.instance}` : item.instance);
 const total = (kind) => Object.values(seen.totals[kind] ?? {}).reduce((sum, n) => sum + n, 0);
-const more = (kind, shown) => (total(kind) > shown ? `the newest ${shown} of ${total(kind).toLocaleString()}` : "");
+const trialsOf = (found) => found.flatMap((job) => Object.values(job.counters)).reduce((sum, n) => sum + n, 0);
+const more = (kind, shown, elsewhere = 0) =>
+  (total(kind) - elsewhere > shown ? `the newest ${shown} of ${(total(kind) - elsewhere).toLocaleString()}` : "");
 
 function training(job) {
   const busy = BUSY.has(job.status);
@@ -151,15 +153,18 @@ function training(job) {
   });
 }
 
+const setting = (parameters) => Object.entries(parameters)
+  .map(([name, value]) => `${name} ${Number.isFinite(Number(value)) ? number(Number(value)) : value}`).join(", ");
+
 function tuning(job) {
-  const done = job.trials.length ? Object.values(job.counters).reduce((a, b) => a + b, 0) : 0;
+  const done = trialsOf([job]);
   const part = (status, kind) => {
     const n = job.counters[status] ?? 0;
     return n ? h("span", { class: kind, "data-share": n / (job.most || done) }) : null;
   };
   const best = job.best && [
-    h("b", {}, number(job.best.value)), ` ${job.objective.name}, best so far, by `,
-    Object.entries(job.best.parameters).map(([k, v]) => `${k} ${v}`).join(", "),
+    h("b", {}, number(job.best.value)), ` ${job.objective.name}, ${BUSY.has(job.status) ? "best so far" : "the best"}, by `,
+    setting(job.best.parameters),
   ];
   return row("tuning", job, {
     when: when(job),
@@ -172,7 +177,7 @@ function tuning(job) {
       best ? h("p", { class: "best" }, best) : null, trials(job),
       h("details", {}, h("summary", {}, "Trials"), h("ul", { class: "rows" }, [...job.trials].reverse().map((trial) =>
         row("training", trial, { when: trial.value === null ? took(trial) : [h("b", {}, number(trial.value)), " · ", took(trial)],
-          facts: [Object.entries(trial.parameters).map(([k, v]) => `${k} ${v}`).join(", ")] })))),
+          facts: [setting(trial.parameters)] })))),
     ],
   });
 }
@@ -262,7 +267,7 @@ function draw() {
   ]);
   const samples = "docs/examples/fashion-mnist";
   fill($("jobs"), [
-    section("training", "Training jobs", more("training-job", seen.training.length), jobs(seen.training, training),
+    section("training", "Training jobs", more("training-job", seen.training.length, trialsOf(seen.tuning)), jobs(seen.training, training),
       ["None yet. Drop CSVs, and a job trains on them: ", command(`pigeonhole drop ${samples}/*.csv.gz ${samples}/dataset.json${cloud.option}`)]),
     section("tuning", "Tuning jobs", more("hyper-parameter-tuning-job", seen.tuning.length), jobs(seen.tuning, tuning),
       ["None yet. How one is started: ", command("aws sagemaker create-hyper-parameter-tuning-job help")]),
@@ -375,7 +380,7 @@ async function ask() {
   }
   document.body.classList.toggle("stale", misses > 1);
   if (misses < 2) draw();
-  if (!document.hidden) setTimeout(ask, misses > 1 ? 3 * SECOND : SECOND);
+  if (!document.hidden) setTimeout(ask, misses > 1 ? 2 * SECOND : SECOND);
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -1,10 +1,11 @@
-"""The page over a stop and a start of the cloud."""
+"""The page over a stop and a start of the cloud, and of the containers of an endpoint."""
 
 from __future__ import annotations
 
 import http.client
 import time
 from pathlib import Path
+from typing import Any
 
 from localcloud.sagemaker.store import Kind
 from tests.contract.localcloud.clouds import wait_for
@@ -37,5 +38,25 @@ def test_an_open_page_does_not_hold_up_the_end_and_old_lines_are_found_again(
         (job,) = world.state()["training"]
         assert (job["name"], job["metrics"][0]["last"]) == (name, 0.5)
         assert world.state()["totals"][str(Kind.TRAINING_JOB)] == {"Completed": 1}
+    finally:
+        world.cloud.close()
+
+
+def test_scaling_to_zero_and_the_cold_start_after_it_are_shown(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    try:
+        world.start(PIGEONHOLE_SERVERLESS_IDLE_SECONDS="0.5")
+        world.endpoint("shoes")
+
+        def variant() -> Any:
+            return world.state()["endpoints"][0]["variants"][0]
+
+        wait_for(lambda: variant()["containers"] == 0, "scaled to zero")
+        assert variant()["setup_us"] is None
+        world.runtime.invoke_endpoint(EndpointName="shoes", Body=b"hi", ContentType="text/csv")
+        told = wait_for(lambda: variant()["setup_us"] and variant(), "the cold start")
+        assert told["setup_us"] > 0
+        assert told["setup_at"] > 0
+        assert told["invocations"] == 1
     finally:
         world.cloud.close()

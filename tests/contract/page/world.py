@@ -38,8 +38,8 @@ class World:
         self.cloud = LocalCloud(Home.at(folder), free_port())
         self.url = self.cloud.ports.sagemaker_url
 
-    def start(self) -> World:
-        self.cloud.start()
+    def start(self, **environment: str) -> World:
+        self.cloud.start(**environment)
         iam = self.cloud.client("iam")
         self.role: str = iam.create_role(
             RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST)

@@ -106,6 +106,7 @@ def test_trials_stand_under_their_tuning_job_with_the_best_of_them() -> None:
         "Strategy": "Bayesian",
         "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
         "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "rate"}]},
     }
     arn = world.add(Kind.TUNING_JOB, "tune", "InProgress", HyperParameterTuningJobConfig=config)
     for number, (status, loss) in enumerate(
@@ -118,7 +119,7 @@ def test_trials_stand_under_their_tuning_job_with_the_best_of_them() -> None:
             status,
             float(number),
             TuningJobArn=arn,
-            TunedHyperParameters={"rate": str(number), "_tuning_objective_metric": "loss"},
+            HyperParameters={"rate": str(number), "epochs": "9", "_tuning_objective_metric": "x"},
             FinalMetricDataList=final,
         )
     world.add(Kind.TRAINING_JOB, "alone", "Completed")
