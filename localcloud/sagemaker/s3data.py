@@ -149,7 +149,11 @@ def put_file(s3: Any, file: Path, uri: str, *, key: str | None = None) -> None:
     extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else None
     try:
         s3.upload_file(str(file), bucket, name, ExtraArgs=extra)
-    except (ClientError, BotoCoreError, S3UploadFailedError, OSError) as error:
+    except S3UploadFailedError as error:
+        # Its own text names the local file; what S3 said is the error that it was raised for.
+        said = error.__context__ or error
+        raise DataError(f"ClientError: Failed to upload {uri}: {said}") from error
+    except (ClientError, BotoCoreError, OSError) as error:
         raise DataError(f"ClientError: Failed to upload {uri}: {error}") from error
 
 

@@ -112,7 +112,8 @@ def test_checkpoints_that_cannot_be_put_fail_the_job(sagemaker: Running) -> None
     (output / "go").touch()
     job = sagemaker.training_ends("going")
     assert job["TrainingJobStatus"] == "Failed"
-    assert f"Failed to upload s3://{bucket}/c/late" in job["FailureReason"]
+    assert f"Failed to upload s3://{bucket}/c/late: An error" in job["FailureReason"]
+    assert str(sagemaker.home) not in job["FailureReason"]
 
 
 def test_checkpoints_that_cannot_be_restored_fail_the_job(sagemaker: Running) -> None:
