@@ -119,6 +119,8 @@ class ModelServer:
         begun = self._clock.now()
         deadline = begun + self._start_timeout
         self._before_start()
+        if self._cancelled.is_set():
+            raise NotHealthy("the container was stopped")
         port = free_port()
         folder = self._spec.folder / str(next(self._generation))
         shutil.rmtree(folder, ignore_errors=True)
