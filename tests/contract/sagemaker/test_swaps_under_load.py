@@ -1,0 +1,61 @@
+"""Updates while calls come all the time: no call fails, and no container is left behind."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psutil
+import pytest
+
+from .account import wait_until
+from .calls import create, invoke
+from .conftest import Running
+
+SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 20}}
+INSTANCES = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 2}
+
+
+def containers() -> set[int]:
+    """Process ids of the test server's containers."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            line = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if line[1:2] and line[1].endswith("images/server.py"):
+            found.add(process.pid)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["serverless", "instances"])
+def test_no_call_fails_while_an_endpoint_is_updated(sagemaker: Running, kind: str) -> None:
+    size: dict[str, Any] = SERVERLESS if kind == "serverless" else INSTANCES
+    create(sagemaker, kind, sagemaker.config(sagemaker.model(name="0"), **size))
+    stop, problems, answers = threading.Event(), [], set()
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                answers.add(invoke(sagemaker, kind, b""))
+            except Exception as error:
+                problems.append(error)
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    try:
+        for number in (1, 2, 3):
+            config = sagemaker.config(sagemaker.model(name=str(number)), **size)
+            sagemaker.api.update_endpoint(EndpointName=kind, EndpointConfigName=config)
+            assert sagemaker.endpoint_settles(kind)["EndpointConfigName"] == config
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+    assert problems == []
+    assert {b"0:", b"1:", b"2:"} <= answers <= {b"0:", b"1:", b"2:", b"3:"}
+    assert containers()
+    sagemaker.api.delete_endpoint(EndpointName=kind)
+    wait_until(lambda: not containers(), "every container is gone")
