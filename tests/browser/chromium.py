@@ -34,7 +34,7 @@ class ScriptFailed(AssertionError):
 
 
 class Browser:
-    """One tab. `complaints`: errors of scripts, and what the page's policy has blocked."""
+    """One tab. `complaints`: errors of scripts, told or not, and what the page's policy has blocked."""
 
     def __init__(self, program: str) -> None:
         self._folder = tempfile.mkdtemp(prefix="pigeonhole-browser-")
@@ -155,6 +155,8 @@ class Browser:
         params = event.get("params", {})
         if event.get("method") == "Runtime.exceptionThrown":
             self.complaints.append(str(params["exceptionDetails"]))
+        if event.get("method") == "Runtime.consoleAPICalled" and params["type"] == "error":
+            self.complaints.append(str(params["args"]))
         entry = params.get("entry", {}) if event.get("method") == "Log.entryAdded" else {}
         if entry.get("level") == "error":
             self.complaints.append(f"{entry['text']} {entry.get('url', '')}")

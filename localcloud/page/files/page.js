@@ -16,6 +16,20 @@ const GROUPS = {
 };
 const $ = (id) => document.getElementById(id);
 
+// The work, done again a pause after each end of it, whatever that was, while somebody can see the
+// page; a call does it now.
+function repeat(work, pause) {
+  let [timer, busy] = [0, false];
+  return async function again() {
+    clearTimeout(timer);
+    if (busy || document.hidden) return;
+    busy = true;
+    try { await work(); } catch (error) { console.error(error); }
+    busy = false;
+    timer = setTimeout(again, pause());
+  };
+}
+
 // ---- words ----
 
 const now = () => Date.now() / SECOND;
@@ -290,7 +304,7 @@ function draw() {
 
 // ---- the log of one job or endpoint: what the address names after #, else what runs ----
 
-const log = { target: "", after: 0, follows: true, timer: 0 };
+const log = { target: "", asked: "", after: 0, follows: true };
 
 function picked() {
   if (/^#(training|transform|endpoint)\/./.test(location.hash)) return location.hash;
@@ -308,26 +322,21 @@ function chooseLog() {
   document.body.classList.toggle("reading", Boolean(target));
   if (target === log.target) return;
   Object.assign(log, { target, after: 0, follows: true });
-  clearTimeout(log.timer);
   $("log-lines").replaceChildren();
   $("log-note").textContent = "";
-  const [kind, ...name] = target.slice(1).split("/");
-  $("log-title").textContent = name.join("/") || "Log";
-  if (target) readLog(target, GROUPS[kind](name.join("/")), name.join("/"));
+  $("log-title").textContent = target.replace(/^#\w+\//, "") || "Log";
+  readLog();
 }
 
-async function readLog(target, group, name) {
-  const query = new URLSearchParams({ group, name, after: log.after });
-  try {
-    const answer = await fetch(`/_pigeonhole/logs?${query}`, { cache: "no-store" });
-    const told = await answer.json();
-    if (log.target !== target) return;
-    if (answer.ok) showLines(told);
-  } catch { /* the state's own request says that nothing answers */ }
-  if (log.target === target && !document.hidden) {
-    log.timer = setTimeout(readLog, SECOND, target, group, name);
-  }
-}
+const readLog = repeat(async () => {
+  const { target, after } = log;
+  log.asked = target;
+  if (!target) return;
+  const [, kind, name] = target.match(/^#(\w+)\/(.*)$/);
+  const answer = await fetch(`/_pigeonhole/logs?${new URLSearchParams({ group: GROUPS[kind](name), name, after })}`, { cache: "no-store" });
+  const told = await answer.json();
+  if (answer.ok && log.target === target) showLines(told);
+}, () => (log.asked === log.target ? SECOND : 0));
 
 // algo-1-1795273000 → algo-1, AllTraffic/3f0c99aa12bc… → AllTraffic/3f0c
 const short = (stream) => stream.replace(/^(algo-\d+)-\d+$/, "$1").replace(/\/(\w{4})\w+$/, "/$1");
@@ -358,10 +367,9 @@ function closeLog() {
 
 // ---- asking ----
 
-let etag = "";
-let misses = 0;
+let [etag, misses] = ["", 0];
 
-async function ask() {
+const ask = repeat(async () => {
   try {
     const answer = await fetch("/_pigeonhole/state", { cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
     if (answer.status === 200) {
@@ -369,25 +377,18 @@ async function ask() {
       etag = answer.headers.get("ETag") ?? "";
     } else if (answer.status !== 304) throw new Error(`status ${answer.status}`);
     misses = 0;
-    $("lost").hidden = true;
   } catch {
     misses += 1;
-    if (misses > 1 || !seen) {
-      $("lost").hidden = false;
-      const what = `The local cloud does not answer. Start it: pigeonhole up${seen?.cloud.option ?? ""}`;
-      if ($("lost").textContent !== what) $("lost").textContent = what;
-    }
   }
-  document.body.classList.toggle("stale", misses > 1);
-  if (misses < 2) draw();
-  if (!document.hidden) setTimeout(ask, misses > 1 ? 2 * SECOND : SECOND);
-}
+  const lost = misses > 1 || !seen;
+  const what = lost ? `The local cloud does not answer. Start it: pigeonhole up${seen?.cloud.option ?? ""}` : "";
+  if ($("lost").textContent !== what) $("lost").textContent = what;
+  $("lost").hidden = !lost;
+  document.body.classList.toggle("stale", lost);
+  if (!lost) draw();
+}, () => (misses > 1 ? 2 * SECOND : SECOND));
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  ask();
-  log.target = "";
-});
+document.addEventListener("visibilitychange", () => { ask(); readLog(); });
 addEventListener("hashchange", draw);
 addEventListener("keydown", (event) => { if (event.key === "Escape" && !$("log").hidden) closeLog(); });
 $("log-close").addEventListener("click", closeLog);
