@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -104,6 +105,21 @@ def test_botocore_tries_again_what_is_throttled(
     rules.add(Rule("throttle", operation))
     answer = do(user(cloud, service, attempts=2))
     assert answer["ResponseMetadata"]["RetryAttempts"] == 1
+
+
+def test_a_call_waits_and_is_carried_out(cloud: LocalCloud, rules: Rules) -> None:
+    rules.add(Rule("slow", "sqs:ListQueues", seconds=0.3))
+    began = time.monotonic()
+    assert user(cloud, "sqs").list_queues()
+    assert time.monotonic() - began >= 0.3
+    assert rules.all() == []
+
+
+def test_a_refusal_has_the_words_that_were_asked_for(cloud: LocalCloud, rules: Rules) -> None:
+    rules.add(Rule("throttle", "s3:ListBuckets", message="Slower & <slower>."))
+    with pytest.raises(ClientError) as refused:
+        user(cloud, "s3").list_buckets()
+    assert refused.value.response["Error"]["Message"] == "Slower & <slower>."
 
 
 def test_a_write_takes_effect_and_its_reply_is_lost(cloud: LocalCloud, rules: Rules) -> None:

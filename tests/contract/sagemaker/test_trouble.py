@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -85,6 +86,14 @@ def test_a_call_that_is_refused_anyway_loses_no_reply(sagemaker: Running) -> Non
     with pytest.raises(ClientError, match="ValidationException"):
         sagemaker.api.describe_model(ModelName="nowhere")
     assert len(sagemaker.trouble.all()) == 1
+
+
+def test_a_call_waits_and_is_carried_out(sagemaker: Running) -> None:
+    sagemaker.trouble.add(Rule("slow", "ListModels", seconds=0.3))
+    began = time.monotonic()
+    sagemaker.api.list_models()
+    assert time.monotonic() - began >= 0.3
+    assert sagemaker.trouble.all() == []
 
 
 def test_trouble_may_be_for_some_callers_only(sagemaker: Running) -> None:
