@@ -153,7 +153,7 @@ class _Server:
     def _recover(self) -> None:
         cloud = self._cloud
         home = cloud.settings.home / "sagemaker"
-        for folder in ("jobs", "endpoints"):
+        for folder in ("jobs", "training", "endpoints"):
             shutil.rmtree(home / folder, ignore_errors=True)
         cloud.artifacts.keep_only(cloud.hosting.artifacts())
         training.recover(cloud)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from localcloud.sagemaker import training
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import MissingResource, ResourceInUse, ValidationException
 from localcloud.sagemaker.listing import Listing
-from localcloud.sagemaker.operations._unsupported import refuse
 from localcloud.sagemaker.store import Kind, Resource
+
+_TIDY = 30.0  # seconds; a moment as a rule
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +54,6 @@ def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("WarmPoolStatusEquals", "TrainingPlanArnEquals"))
     return _LISTING.answer(request, cloud.store.all(Kind.TRAINING_JOB))
 
 
@@ -79,6 +80,10 @@ def delete(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
         raise ResourceInUse(
             f"Training job {job.name} cannot be deleted while it is in status {job.status}."
         )
+    # The job's thread tidies up after the job's end: the name is free when it has.
+    over = threading.Event()
+    cloud.training.when_over(job.name, over.set)
+    over.wait(_TIDY)
     cloud.store.delete(Kind.TRAINING_JOB, job.name)
     return {}
 

@@ -8,47 +8,24 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.errors import ValidationException
-from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 
 CHECKPOINTS = "/opt/ml/checkpoints"
 TENSORBOARD = "/opt/ml/output/tensorboard"
 _ML = PurePosixPath("/opt/ml")
 _DAY = 24 * 60 * 60
-_UNSUPPORTED = (
-    "EnableNetworkIsolation",
-    "VpcConfig",
-    "ExperimentConfig",
-    "SessionChainingConfig",
-    "ServerlessJobConfig",
-    "MlflowConfig",
-    "ModelPackageConfig",
-    "DebugRuleConfigurations",
-    "ProfilerRuleConfigurations",
-)
-_UNSUPPORTED_RESOURCES = (
-    "VolumeKmsKeyId",
-    "KeepAlivePeriodInSeconds",
-    "TrainingPlanArn",
-    "InstancePlacementConfig",
-    "InstancePreferences",
-    "SelectedInstanceType",
-    "SelectedInstanceCount",
-)
 
 
 def check(request: dict[str, Any]) -> None:
     """Raises ValidationException."""
-    refuse(request, _UNSUPPORTED)
-    refuse(request.get("InfraCheckConfig", {}), ("EnableInfraCheck",), "InfraCheckConfig.")
-    refuse(request.get("RemoteDebugConfig", {}), ("EnableRemoteDebug",), "RemoteDebugConfig.")
+    support.check("CreateTrainingJob", request)  # tuning jobs ask for their trials, too
     for name in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
         if name not in request:
             raise ValidationException(f"{name} is required.")
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request["ResourceConfig"])
     _check_stopping(request)
-    only(request["OutputDataConfig"].get("CompressionType"), ("GZIP",), "CompressionType")
     mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
     groups = {g["InstanceGroupName"] for g in request["ResourceConfig"].get("InstanceGroups", [])}
     _check_channels(request.get("InputDataConfig", []), mode, groups)
@@ -79,8 +56,6 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
         raise ValidationException(
             "AlgorithmSpecification needs exactly one of TrainingImage and AlgorithmName."
         )
-    refuse(algorithm, ("AlgorithmName", "TrainingImageConfig"), "AlgorithmSpecification.")
-    only(algorithm.get("TrainingInputMode"), ("File", "FastFile"), "TrainingInputMode")
     for definition in algorithm.get("MetricDefinitions", []):
         _check_metric(definition)
 
@@ -99,7 +74,6 @@ def _check_metric(definition: dict[str, str]) -> None:
 
 
 def _check_resources(resources: dict[str, Any]) -> None:
-    refuse(resources, _UNSUPPORTED_RESOURCES, "ResourceConfig.")
     groups = resources.get("InstanceGroups")
     if groups:
         if resources.get("InstanceType") or resources.get("InstanceCount"):
@@ -139,15 +113,12 @@ def _check_channels(channels: list[dict[str, Any]], mode: str, groups: set[str])
         where = f"InputDataConfig {channel['ChannelName']} "
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
-            raise unsupported(f"{where}DataSource other than S3DataSource")
-        only(channel.get("InputMode"), ("File", "FastFile"), f"{where}InputMode")
+            raise ValidationException(f"{where}DataSource needs S3DataSource.")
         for name in ("CompressionType", "RecordWrapperType"):
             if channel.get(name, "None") != "None":
                 raise ValidationException(f"{where}{name} is only supported in Pipe input mode.")
-        only(source["S3DataType"], ("S3Prefix", "ManifestFile"), f"{where}S3DataType")
         if channel.get("InputMode", mode) == "FastFile" and source["S3DataType"] != "S3Prefix":
             raise ValidationException(f"{where}S3DataType must be S3Prefix in FastFile input mode.")
-        refuse(source, ("AttributeNames", "ModelAccessConfig", "HubAccessConfig"), where)
         for group in source.get("InstanceGroupNames", []):
             if group not in groups:
                 raise ValidationException(f"{where}InstanceGroupNames: there is no group {group}.")
@@ -157,6 +128,6 @@ def _check_local_path(path: str, name: str) -> None:
     """Only below /opt/ml can a process be given folders of its own; not where the input lies."""
     place = PurePosixPath(path)
     if _ML not in place.parents or ".." in place.parts:
-        raise unsupported(f"{name} outside of /opt/ml")
+        raise support.unsupported("CreateTrainingJob", "A LocalPath outside of /opt/ml")
     if place.is_relative_to(_ML / "input"):
         raise ValidationException(f"{name} must not be below /opt/ml/input.")

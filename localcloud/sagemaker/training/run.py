@@ -69,7 +69,7 @@ class TrainingRun:
         self._job = job
         self._request = job.request
         self._control = control
-        self._folder = cloud.settings.home / "sagemaker" / "jobs" / name
+        self._folder = cloud.settings.home / "sagemaker" / "training" / name
         self._session = f"SageMaker-{name}"[:64]
         self._algorithm = job.request["AlgorithmSpecification"]
         self._metrics = MetricWatch(

@@ -70,7 +70,7 @@ def test_kill_9_and_start_again(
     sagemaker.train("done", HyperParameters={"output": "1"})
     for name in ("running", "stopping"):
         sagemaker.train(name, wait=False, HyperParameters={"mode": "stubborn"})
-        ready = sagemaker.home / "sagemaker/jobs" / name / "algo-1/ml/output/ready"
+        ready = sagemaker.home / "sagemaker/training" / name / "algo-1/ml/output/ready"
         wait_until(ready.exists, f"{name} trains")
     sagemaker.api.stop_training_job(TrainingJobName="stopping")
     sagemaker.put("in/batch/a", "sleep 60")
@@ -104,7 +104,8 @@ def test_kill_9_and_start_again(
         ("stopping", "Stopped"),
     }
     assert sagemaker.keys("models/running/") == []
-    assert not list((sagemaker.home / "sagemaker/jobs").glob("*"))
+    for folder in ("jobs", "training"):
+        assert not list((sagemaker.home / "sagemaker" / folder).glob("*"))
     answer = sagemaker.runtime.invoke_endpoint(EndpointName="serving", Body=b"hi")
     assert answer["Body"].read() == b"kept:hi"
     coming = sagemaker.api.describe_endpoint(EndpointName="coming")

@@ -106,7 +106,7 @@ def test_checkpoints_that_cannot_be_put_fail_the_job(sagemaker: Running) -> None
         HyperParameters={"mode": "patient"},
         CheckpointConfig={"S3Uri": f"s3://{bucket}/c"},
     )
-    output = sagemaker.home / "sagemaker/jobs/going/algo-1/ml/output"
+    output = sagemaker.home / "sagemaker/training/going/algo-1/ml/output"
     wait_until((output / "ready").exists, "it trains")
     sagemaker.s3.delete_bucket(Bucket=bucket)
     (output / "go").touch()

@@ -40,7 +40,7 @@ def test_create_training_job_walks_the_states_to_completed(sagemaker: Running) -
         "models/walks/output/output.tar.gz",
     ]
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("walks/output/model.tar.gz")
-    left = sagemaker.home / "sagemaker/jobs/walks"
+    left = sagemaker.home / "sagemaker/training/walks"
     wait_until(lambda: not left.exists(), "nothing is left on disk")
 
 
@@ -159,7 +159,7 @@ def test_stop_training_job(sagemaker: Running, mode: str, keys: int) -> None:
 def test_job_that_is_stopped_as_it_ends_keeps_its_model(sagemaker: Running) -> None:
     """The container ends by itself before it hears of the stop."""
     sagemaker.train("photo-finish", wait=False, HyperParameters={"mode": "patient"})
-    output = sagemaker.home / "sagemaker/jobs/photo-finish/algo-1/ml/output"
+    output = sagemaker.home / "sagemaker/training/photo-finish/algo-1/ml/output"
     wait_until((output / "ready").exists, "it trains")
     training.enter(sagemaker.cloud, "photo-finish", "Stopping", "Stopping")
     (output / "go").touch()

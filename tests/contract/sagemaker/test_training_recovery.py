@@ -56,7 +56,7 @@ def test_job_with_retries_goes_on_from_its_checkpoints(killed: Killed) -> None: 
     assert walked == [*begin, *begin, "Uploading", "Completed"]
     model = unpack(sagemaker.read(job["ModelArtifacts"]["S3ModelArtifacts"]))
     assert json.loads(model["algo-2"]) == ["gone", "step-1.algo-1", "step-1.algo-2"]
-    assert not list((sagemaker.home / "sagemaker/jobs/given-up").glob("*"))
+    assert not list((sagemaker.home / "sagemaker/training/given-up").glob("*"))
 
 
 class FailsAtFirst:
