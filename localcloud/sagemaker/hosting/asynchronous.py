@@ -151,8 +151,7 @@ class _Worker:
             _log.exception("endpoint %s, inference %s", self._name, request.inference_id)
             self._try_later(request)
         else:
-            if not self._stopped.is_set():
-                self._queue.done(request)
+            self._queue.done(request)
         finally:
             with self._lock:
                 self._busy.discard(threading.current_thread())

@@ -8,6 +8,7 @@ What was taken when the process died is taken again: a request is carried out at
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from dataclasses import dataclass, fields, replace
@@ -97,8 +98,8 @@ class AsyncQueue:
             self._db.execute("UPDATE request SET taken = 0 WHERE number = ?", (request.number,))
 
     def done(self, request: AsyncRequest) -> None:
-        """The request is done and told of."""
-        with self._lock:
+        """The request is done and told of; not recorded after `close`: it is done again then."""
+        with self._lock, contextlib.suppress(sqlite3.ProgrammingError):
             self._db.execute("DELETE FROM request WHERE number = ?", (request.number,))
 
     def forget(self, endpoint: str) -> None:

@@ -71,3 +71,12 @@ def test_backlog_counts_until_a_request_is_done(tmp_path: Path) -> None:
     assert queue.backlog("e") == (1, 20.0)
     queue.forget("e")
     assert queue.backlog("e") == (0, None)
+
+
+def test_what_ends_after_the_queue_is_closed_is_done_again(tmp_path: Path) -> None:
+    queue = AsyncQueue(tmp_path / "queue.db")
+    late = queue.put(request("a"))
+    queue.take("e")
+    queue.close()
+    queue.done(late)
+    assert AsyncQueue(tmp_path / "queue.db").take("e") == late
