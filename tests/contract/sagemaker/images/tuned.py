@@ -4,7 +4,7 @@ Prints `score=…;` once an epoch (`epochs`, 1 by default), rising to
 1 - (x - 0.7)² - (depth - 4)²/100, less 0.1 when `kind` is "bad"; what is missing is at its best.
 
 The hyperparameter `mode`: mute: never prints it   failing: fails   waiting: until it is stopped
-slow_below: a number: a trial with a lower score takes two seconds from epoch to epoch
+slow_below: a number: a trial with a lower score takes a second from epoch to epoch
 fail_below: a number: a trial with a lower score fails
 """
 
@@ -31,7 +31,7 @@ def main() -> int:
     epochs = int(settings.get("epochs", "1"))
     for epoch in range(1, epochs + 1):
         if epoch > 1 and score < float(settings.get("slow_below", "-inf")):
-            time.sleep(2)
+            time.sleep(1)
         print(f"epoch={epoch}; score={score * epoch / epochs:.9f};", flush=True)
     if mode == "waiting":
         time.sleep(600)
