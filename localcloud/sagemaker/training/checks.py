@@ -128,6 +128,6 @@ def _check_local_path(path: str, name: str) -> None:
     """Only below /opt/ml can a process be given folders of its own; not where the input lies."""
     place = PurePosixPath(path)
     if _ML not in place.parents or ".." in place.parts:
-        raise support.unsupported("CreateTrainingJob", "A LocalPath outside of /opt/ml")
+        raise support.unsupported("CreateTrainingJob", support.LOCAL_PATH)
     if place.is_relative_to(_ML / "input"):
         raise ValidationException(f"{name} must not be below /opt/ml/input.")
