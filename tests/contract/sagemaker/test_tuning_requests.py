@@ -89,7 +89,7 @@ def test_objective_needs_a_metric_definition(sagemaker: Account) -> None:
     [
         ("VpcConfig", {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}),
         ("EnableNetworkIsolation", True),
-        ("InputDataConfig", [{"ChannelName": "a", "DataSource": {}}]),
+        ("OutputDataConfig", {"S3OutputPath": "s3://some/where", "CompressionType": "NONE"}),
     ],
 )
 def test_what_training_jobs_do_not_have_here_is_refused_before_the_first_trial(
