@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -32,7 +33,6 @@ class IamAccess:
     def __init__(self, ports: Ports, region: str, token: str, clients: Clients) -> None:
         self._region = region
         self._iam = clients("iam")
-        self._sts = clients("sts")
         self._bridge = Bridge(ports, token)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
@@ -88,9 +88,9 @@ class IamAccess:
     def credentials(self, role_arn: str, session_name: str) -> Credentials:
         """Credentials of an execution role, as SageMaker assumes it.
 
-        The role's trust policy must let `sagemaker.amazonaws.com` assume it: looked at here,
-        because MiniStack lets the account's root, which asks, through for any service.
-        Raises AccessDenied when the role does not exist or does not trust SageMaker.
+        The role's trust policy must let `sagemaker.amazonaws.com` assume it: looked at here, as the
+        bridge gives credentials of any role. Raises AccessDenied when the role does not exist or
+        does not trust SageMaker.
         """
         refused = AccessDenied(
             f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
@@ -100,20 +100,23 @@ class IamAccess:
             role = self._iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
             if role["Arn"] != role_arn or not trusts(role["AssumeRolePolicyDocument"], SERVICE):
                 raise refused
-            given = self._sts.assume_role(
-                RoleArn=role_arn,
-                RoleSessionName=re.sub(r"[^\w+=,.@-]", "-", session_name)[:64],
-                DurationSeconds=_DURATION,
-            )["Credentials"]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchEntity", "AccessDenied"):
                 raise refused from error
             raise
+        given = self._ask(
+            "assume",
+            {
+                "role_arn": role_arn,
+                "session_name": re.sub(r"[^\w+=,.@-]", "-", session_name)[:64],
+                "seconds": _DURATION,
+            },
+        )
         return Credentials(
-            given["AccessKeyId"],
-            given["SecretAccessKey"],
-            given["SessionToken"],
-            given["Expiration"],
+            given["access_key"],
+            given["secret_key"],
+            given["session_token"],
+            datetime.fromtimestamp(given["expiration"], UTC),
         )
 
     def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -4,19 +4,24 @@
                                   → {"arn", "account", "role_arn"}
     POST /_pigeonhole/authorize   {"arn", "role_arn", "account", "region", "action", "resource",
                                    "context"} → {"decision", "reason"}
+    POST /_pigeonhole/assume      {"role_arn", "session_name", "seconds"}
+                                  → {"access_key", "secret_key", "session_token", "expiration"}
     POST /_pigeonhole/kill        {"function"}, a Lambda function's name → {}
 
 STS says who the caller is only to the caller, whose signature is made for another service; and
 MiniStack's SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission
-boundaries. Both are answered by what MiniStack asks itself for its own services. Functions are
-killed for the trouble that somebody asked for. Only who has the
-token in the header `x-pigeonhole-token` gets an answer.
+boundaries. Both are answered by what MiniStack asks itself for its own services. STS's AssumeRole
+would hold us, who ask as the account's root, to conditions that a trust policy sets for a service
+(`aws:SourceAccount`): a service's credentials are made without it. Functions are killed for the
+trouble that somebody asked for. Only who has the token in the header `x-pigeonhole-token` gets an
+answer.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -112,8 +117,39 @@ def _authorize(request: dict[str, Any]) -> Answer:
     return 200, {"decision": result.decision, "reason": result.reason}
 
 
+def _assume(request: dict[str, Any]) -> Answer:
+    """Credentials of a role for a service of AWS; whether the role trusts it is asked before."""
+    from ministack.services import sts  # noqa: PLC0415
+
+    role_arn, name = request["role_arn"], request["session_name"]
+    arn, _ = sts._assumed_role_arn(role_arn, name)
+    key, secret = sts._gen_session_access_key(), sts._gen_secret()
+    token, expiration = sts._gen_session_token(), time.time() + request["seconds"]
+    sts.register_session(
+        key,
+        {
+            "Arn": arn,
+            "UserId": f"{sts._role_id(role_arn)}:{name}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": expiration,
+            "AccountId": role_arn.split(":")[4],
+            "PrincipalType": "AssumedRole",
+            "SessionTags": [],
+            "SessionPolicies": None,
+        },
+    )
+    return 200, {
+        "access_key": key,
+        "secret_key": secret,
+        "session_token": token,
+        "expiration": expiration,
+    }
+
+
 _OPERATIONS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "identify": _identify,
     "authorize": _authorize,
+    "assume": _assume,
     "kill": _kill,
 }

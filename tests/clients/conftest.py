@@ -93,11 +93,11 @@ def env(
 def role(cloud: Cloud) -> str:
     """A role for jobs and models: SageMaker may take it; it may what the SDK asks of such roles."""
     iam = cloud.client("iam")
-    trust = {"Service": "sagemaker.amazonaws.com"}
+    trust = {"Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ours = {"StringEquals": {"aws:SourceAccount": "000000000000"}}  # as the SDK makes its roles
     allowed = [f"{service}:*" for service in ("s3", "logs", "cloudwatch", "ecr", "ec2")]
     made = iam.create_role(
-        RoleName="clients",
-        AssumeRolePolicyDocument=_policy(Principal=trust, Action="sts:AssumeRole"),
+        RoleName="clients", AssumeRolePolicyDocument=_policy(**trust, Condition=ours)
     )
     policy = _policy(Action=allowed, Resource="*")
     iam.put_role_policy(RoleName="clients", PolicyName="jobs", PolicyDocument=policy)
