@@ -123,8 +123,8 @@ def download(s3: Any, objects: list[S3Object], folder: Path, stop: threading.Eve
         target = folder / PurePosixPath(item.path)
         if not target.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"ClientError: Data download failed:{item.path} leaves the channel.")
-        target.parent.mkdir(parents=True, exist_ok=True)
         with _data_errors(f"s3://{item.bucket}/{item.key}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(item.bucket, item.key, str(target))
 
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="download") as pool:
@@ -138,6 +138,8 @@ def _data_errors(what: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise DataError(f"ClientError: Data download failed:{what}: {error}") from error
+    except OSError as error:  # a name that no file can have, say, or a full disk
+        raise DataError(f"ClientError: Data download failed:{what}: {error.strerror}") from error
 
 
 def put_file(s3: Any, file: Path, uri: str, *, key: str | None = None) -> None:

@@ -90,6 +90,14 @@ def test_manifest_may_name_objects_anywhere_below_its_prefix(sagemaker: Running)
     assert seen(sagemaker, job)["files"] == {"train/1/a.csv": "a", "train/2/b.csv": "b"}
 
 
+def test_objects_that_no_file_system_can_hold_fail_the_job(sagemaker: Running) -> None:
+    """A key that is the folder of another."""
+    uri = sagemaker.put("clash/a", "a").removesuffix("a")
+    sagemaker.put("clash/a/b", "b")
+    job = sagemaker.train("clashing", InputDataConfig=[channel("train", uri)])
+    assert job["FailureReason"].startswith("ClientError: Data download failed:s3://")
+
+
 @pytest.mark.parametrize("content", ["not json", "[]", '[{"prefix": "s3://b/"}, 1]', "{}"])
 def test_manifest_that_is_none_fails_the_job(sagemaker: Running, content: str) -> None:
     name = f"bad-manifest-{abs(hash(content))}"
