@@ -1,6 +1,7 @@
 """Which function answers which operation, and what is checked before it is called.
 
-The order, as at AWS: the operation exists → the body fits the service model → IAM allows the
+The order, as at AWS: the operation exists → the body fits the service model → what it asks for is
+supported here → IAM allows the
 action, the tags and the passing of roles → quotas → the function.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.ports import AccessDenied, Caller
-from localcloud.sagemaker import quotas
+from localcloud.sagemaker import quotas, support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import (
     AccessDeniedException,
@@ -153,6 +154,7 @@ def perform(cloud: Cloud, caller: Caller, name: str, request: object) -> dict[st
     if model.input_shape is not None:
         validate(body, model.input_shape)
     body = {key: value for key, value in body.items() if value is not None}
+    support.check(name, body)
     resources = operation.resources(cloud, body)
     authorize(cloud, caller, name, resources, body, roles=operation.roles)
     quotas.check(cloud, name, body)

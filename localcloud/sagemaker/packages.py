@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import MissingResource, ValidationException
-from localcloud.sagemaker.operations._unsupported import refuse, unsupported
 from localcloud.sagemaker.store import Kind, Resource
 
 _NOT_SERVED = (
@@ -66,9 +66,10 @@ def container(package: Resource, specification: str | None) -> dict[str, Any]:
         name = f" {specification}" if specification else ""
         raise ValidationException(f"{package.arn} has no inference specification{name}.")
     if len(found["Containers"]) > 1:
-        raise unsupported("An inference pipeline of several containers")
+        raise support.unsupported("CreateModel", support.PIPELINE)
     only: dict[str, Any] = found["Containers"][0]
-    refuse(only, _NOT_SERVED, f"{package.arn}: Containers.")
+    if any(only.get(name) for name in _NOT_SERVED):
+        raise support.unsupported("CreateModel", support.PACKAGE_DATA)
     if "Image" not in only:
         raise ValidationException(f"{package.arn} names no Image.")
     return only

@@ -35,12 +35,9 @@ class Gap:
                 return value
         return None
 
-    @property
-    def text(self) -> str:
-        """As the table and the error name it."""
-        if not self.allowed:
-            return self.path
-        return f"{self.path} other than {', '.join(map(str, self.allowed))}"
+    def text(self, value: Any) -> str:
+        """As the error names it."""
+        return f"{self.path}={value}" if self.allowed else self.path
 
 
 def gaps(*paths: str, under: str = "") -> tuple[Gap, ...]:
@@ -220,8 +217,9 @@ def sentence(what: str) -> str:
 def check(operation: str, request: dict[str, Any]) -> None:
     """Raises ValidationException when the request asks for what is not supported."""
     for gap in GAPS.get(operation, ()):
-        if gap.found_in(request) is not None:
-            raise ValidationException(sentence(gap.text))
+        value = gap.found_in(request)
+        if value is not None:
+            raise ValidationException(sentence(gap.text(value)))
 
 
 def _values(value: Any, path: list[str]) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import ValidationError
 from localcloud.sagemaker.hosting.queue import AsyncRequest
@@ -60,7 +61,7 @@ def _check_input(location: str, body: bytes) -> None:
     if len(body) > _MOST_INLINE:
         raise ValidationError(f"Body is larger than the limit of {_MOST_INLINE} bytes.")
     if location.startswith("https://"):
-        raise ValidationError("An https InputLocation is not supported by the local cloud.")
+        raise ValidationError(support.sentence(support.HTTPS_INPUT))
     if location and "/" not in location.removeprefix("s3://"):
         raise ValidationError(f"InputLocation {location} names no object.")
 

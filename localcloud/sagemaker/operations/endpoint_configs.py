@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import MissingResource, ValidationException
-from localcloud.sagemaker.hosting.instances import LEAST_BUSY, RANDOM
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import models
-from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 from localcloud.sagemaker.store import Kind, Resource
 
 _MEMORY_STEP = 1024  # MB
 _OF_INSTANCES = ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB", "RoutingConfig")
-_UNSUPPORTED = (
-    "InstancePools",
-    "AcceleratorType",
-    "AcceleratorPartitionLayouts",
-    "CoreDumpConfig",
-    "EnableSSMAccess",
-    "ManagedInstanceScaling",
-    "CapacityReservationConfig",
-)
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
@@ -68,16 +58,6 @@ def get(cloud: Cloud, name: str) -> Resource:
 
 
 def _check(cloud: Cloud, request: dict[str, Any]) -> None:
-    refuse(
-        request,
-        (
-            "DataCaptureConfig",
-            "ExplainerConfig",
-            "ShadowProductionVariants",
-            "MetricsConfig",
-            "CrossRegionTrafficConfig",
-        ),
-    )
     variants = request["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
@@ -91,7 +71,6 @@ def _check(cloud: Cloud, request: dict[str, Any]) -> None:
         _check_variant(cloud, variant)
     if serverless:
         _without_network_settings(cloud, request)
-    refuse(request, ("EnableNetworkIsolation",))
     if "AsyncInferenceConfig" in request:
         if serverless:
             raise ValidationException(
@@ -102,10 +81,7 @@ def _check(cloud: Cloud, request: dict[str, Any]) -> None:
 
 def _check_variant(cloud: Cloud, variant: dict[str, Any]) -> None:
     if "ModelName" not in variant:
-        raise unsupported("A production variant without ModelName")
-    refuse(variant, _UNSUPPORTED, "ProductionVariants.")
-    routing = variant.get("RoutingConfig", {}).get("RoutingStrategy")
-    only(routing, (RANDOM, LEAST_BUSY), "ProductionVariants.RoutingConfig.RoutingStrategy")
+        raise support.unsupported("CreateEndpointConfig", support.WITHOUT_MODEL)
     if "ServerlessConfig" in variant:
         _check_serverless(variant)
     elif "InstanceType" not in variant or "InitialInstanceCount" not in variant:
@@ -152,15 +128,9 @@ def _variants(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _check_asynchronous(asynchronous: dict[str, Any]) -> None:
     output = asynchronous["OutputConfig"]
-    refuse(output, ("KmsKeyId",), "AsyncInferenceConfig.OutputConfig.")
-    refuse(
-        output.get("NotificationConfig", {}),
-        ("IncludeInferenceResponseIn",),
-        "AsyncInferenceConfig.OutputConfig.NotificationConfig.",
-    )
     if "S3OutputPath" not in output:
         # Not documented: what the service does without one.
-        raise unsupported("AsyncInferenceConfig.OutputConfig without S3OutputPath")
+        raise support.unsupported("CreateEndpointConfig", support.WITHOUT_PATH)
 
 
 def _full(variant: dict[str, Any]) -> dict[str, Any]:

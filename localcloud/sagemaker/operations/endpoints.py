@@ -7,18 +7,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import Deployment
 from localcloud.sagemaker.errors import MissingResource, ValidationException
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import endpoint_configs
-from localcloud.sagemaker.operations._unsupported import refuse, unsupported
 from localcloud.sagemaker.state_changes import publish_endpoint
 from localcloud.sagemaker.store import Kind, Resource
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("DeploymentConfig",))
     config = endpoint_configs.get(cloud, request["EndpointConfigName"])
     endpoint = cloud.create(
         Kind.ENDPOINT,
@@ -36,7 +35,6 @@ def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def update(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("DeploymentConfig", "RetainDeploymentConfig"))
     endpoint = _get(cloud, request)
     config = endpoint_configs.get(cloud, request["EndpointConfigName"])
     if endpoint.status == "InService":
@@ -109,7 +107,7 @@ def _check_new_config(endpoint: Resource, config: Resource) -> None:
             "a serverless endpoint."
         )
     if ("AsyncInferenceConfig" in config.request) != (present.asynchronous is not None):
-        raise unsupported("An update between real-time and asynchronous inference")
+        raise support.unsupported("UpdateEndpoint", support.TO_ASYNCHRONOUS)
 
 
 def _check_capacity(endpoint: Resource, present: Deployment, item: dict[str, Any]) -> None:
@@ -126,7 +124,7 @@ def _check_capacity(endpoint: Resource, present: Deployment, item: dict[str, Any
         endpoint_configs.check_concurrency(variant.scaled(item).config["ServerlessConfig"])
     # Not documented for real-time endpoints; asynchronous ones may scale to zero.
     if item.get("DesiredInstanceCount") == 0 and present.asynchronous is None:
-        raise unsupported("DesiredInstanceCount=0 of a real-time endpoint")
+        raise support.unsupported("UpdateEndpointWeightsAndCapacities", support.NO_INSTANCES)
 
 
 def _retained(request: dict[str, Any]) -> list[str] | None:

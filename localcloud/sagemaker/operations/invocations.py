@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import Variant
 from localcloud.sagemaker.errors import (
@@ -34,13 +35,6 @@ _PASSED_ON = (
     INFERENCE_ID,
     "x-amzn-sagemaker-prefix-aware-id",
 )
-_UNSUPPORTED = (
-    "x-amzn-sagemaker-target-model",
-    "x-amzn-sagemaker-target-container-hostname",
-    "x-amzn-sagemaker-inference-component",
-    "x-amzn-sagemaker-enable-explanations",
-    "x-amzn-sagemaker-session-id",
-)
 
 
 @dataclass(frozen=True)
@@ -65,9 +59,9 @@ def invoke(cloud: Cloud, name: str, headers: Mapping[str, str], body: bytes) -> 
             f"Endpoint {name} is an asynchronous inference endpoint: use InvokeEndpointAsync."
         )
     members("InvokeEndpoint", name, headers)
-    for header in _UNSUPPORTED:
+    for header, member in support.HEADERS.items():
         if header in headers:
-            raise ValidationError(f"The header {header} is not supported by the local cloud.")
+            raise ValidationError(support.sentence(member))
     begun = time.perf_counter()
     try:
         variant, fleet, lease = host.lease(headers.get(_TARGET_VARIANT))

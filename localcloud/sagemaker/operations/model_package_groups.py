@@ -9,13 +9,11 @@ from typing import Any
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import ConflictException, MissingResource, ValidationException
 from localcloud.sagemaker.listing import Listing
-from localcloud.sagemaker.operations._unsupported import only, refuse
 from localcloud.sagemaker.packages import arn_of, user_context
 from localcloud.sagemaker.store import Kind, Resource
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("ManagedConfiguration",))
     group = cloud.create(
         Kind.MODEL_PACKAGE_GROUP,
         request["ModelPackageGroupName"],
@@ -38,7 +36,6 @@ def describe(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    only(request.get("CrossAccountFilterOption"), ("SameAccount",), "CrossAccountFilterOption")
     return _LISTING.answer(request, cloud.store.all(Kind.MODEL_PACKAGE_GROUP))
 
 

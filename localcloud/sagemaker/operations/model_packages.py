@@ -21,18 +21,10 @@ from localcloud.sagemaker.errors import (
 )
 from localcloud.sagemaker.listing import Listing
 from localcloud.sagemaker.operations import model_package_groups as groups
-from localcloud.sagemaker.operations._unsupported import refuse
 from localcloud.sagemaker.packages import shown
 from localcloud.sagemaker.state_changes import publish_model_package
 from localcloud.sagemaker.store import Kind, Resource
 
-_UNSUPPORTED = (
-    "ValidationSpecification",
-    "SourceAlgorithmSpecification",
-    "CertifyForMarketplace",
-    "SecurityConfig",
-    "ManagedStorageType",
-)
 _LAST_VERSION = "_last_version"
 
 
@@ -177,7 +169,6 @@ def check_names(specifications: list[dict[str, Any]]) -> None:
 
 
 def _check(request: dict[str, Any]) -> None:
-    refuse(request, _UNSUPPORTED)
     check_card(request)
     check_names(request.get("AdditionalInferenceSpecifications", []))
     if "ModelPackageGroupName" in request:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.ports import AccessDenied
-from localcloud.sagemaker import packages
+from localcloud.sagemaker import packages, support
 from localcloud.sagemaker.artifacts import head
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.deployment import container_definition
 from localcloud.sagemaker.errors import MissingResource, ValidationException
 from localcloud.sagemaker.listing import Listing
-from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 from localcloud.sagemaker.s3data import DataError
 from localcloud.sagemaker.store import Kind, Resource
 
 
 def create(cloud: Cloud, request: dict[str, Any]) -> dict[str, Any]:
-    refuse(request, ("InferenceExecutionConfig", "EnableNetworkIsolation"))
     _check_container(cloud, request)
     model = cloud.create(
         Kind.MODEL,
@@ -62,25 +60,13 @@ def _check_container(cloud: Cloud, request: dict[str, Any]) -> None:
     containers = request.get("Containers") or []
     given = [*containers, *([request["PrimaryContainer"]] if "PrimaryContainer" in request else [])]
     if len(given) > 1:
-        raise unsupported("An inference pipeline of several containers")
+        raise support.unsupported("CreateModel", support.PIPELINE)
     if not given:
         raise ValidationException("PrimaryContainer or Containers is required.")
     if "ExecutionRoleArn" not in request:
         raise ValidationException("ExecutionRoleArn is required.")
     cloud.roles.check_assumable(request["ExecutionRoleArn"])
-    cloud.roles.check_assumable(request["ExecutionRoleArn"])
     container = given[0]
-    refuse(
-        container,
-        (
-            "ModelDataSource",
-            "AdditionalModelDataSources",
-            "MultiModelConfig",
-            "ImageConfig",
-        ),
-        "PrimaryContainer.",
-    )
-    only(container.get("Mode"), ("SingleModel",), "PrimaryContainer.Mode")
     if ("Image" in container) == ("ModelPackageName" in container):
         raise ValidationException("A container needs either Image or ModelPackageName.")
     if "InferenceSpecificationName" in container and "Image" in container:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.sagemaker import support
 from localcloud.sagemaker.errors import ValidationException
-from localcloud.sagemaker.operations._unsupported import only, refuse, unsupported
 from localcloud.sagemaker.transform.jsonpath import BadPath
 from localcloud.sagemaker.transform.plan import CONCURRENT, PAYLOAD_MB
 from localcloud.sagemaker.transform.processing import CSV, FORMATS, Processing, media_type
 
 _MOST_MB = 100  # of one payload, and of all that are under way on an instance
 _MOST_INSTANCES = 100
-_IMAGES_OF_MACHINES = ("al2-ami-sagemaker-batch-gpu-470", "al2-ami-sagemaker-batch-gpu-535")
 
 
 def check(request: dict[str, Any]) -> None:
     """Raises ValidationException."""
-    refuse(request, ("DataCaptureConfig", "ExperimentConfig"))
     _check_places(request)
     _check_resources(request["TransformResources"])
     _check_sizes(request)
@@ -48,28 +46,21 @@ def with_defaults(request: dict[str, Any]) -> dict[str, Any]:
 def _check_places(request: dict[str, Any]) -> None:
     source = request["TransformInput"]["DataSource"].get("S3DataSource")
     if source is None:
-        raise unsupported("TransformInput.DataSource other than S3DataSource")
+        raise ValidationException("TransformInput.DataSource needs S3DataSource.")
     if source["S3DataType"] == "AugmentedManifestFile":
         raise ValidationException(
             "S3DataType AugmentedManifestFile is not compatible with transform jobs."
         )
-    only(source["S3DataType"], ("S3Prefix", "ManifestFile"), "TransformInput S3DataType")
     for uri in (source["S3Uri"], request["TransformOutput"]["S3OutputPath"]):
         if not uri.startswith("s3://"):
-            raise unsupported(f"A URI other than s3:// ({uri})")
+            raise support.unsupported("CreateTransformJob", support.OTHER_URI)
 
 
 def _check_resources(resources: dict[str, Any]) -> None:
-    refuse(resources, ("VolumeKmsKeyId",), "TransformResources.")
     if resources["InstanceCount"] > _MOST_INSTANCES:
         raise ValidationException(
             f"TransformResources.InstanceCount must not exceed {_MOST_INSTANCES}."
         )
-    only(
-        resources.get("TransformAmiVersion"),
-        _IMAGES_OF_MACHINES,
-        "TransformResources.TransformAmiVersion",
-    )
 
 
 def _check_sizes(request: dict[str, Any]) -> None:
@@ -115,4 +106,4 @@ def _check_processing(request: dict[str, Any]) -> None:
                     f"DataProcessing: {path.text} names a member; rows of {CSV} have only indexes."
                 )
     if request.get("MaxPayloadInMB") == 0:
-        raise unsupported("DataProcessing with MaxPayloadInMB=0")
+        raise support.unsupported("CreateTransformJob", support.STREAMED)

@@ -8,7 +8,6 @@ from typing import Any
 from localcloud.sagemaker import training
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.errors import ResourceLimitExceeded, ValidationException
-from localcloud.sagemaker.operations._unsupported import refuse
 from localcloud.sagemaker.tuning import warm_start
 from localcloud.sagemaker.tuning.plan import MOST_TRIALS, Definition, Plan, given_definitions, plan
 from localcloud.sagemaker.tuning.ranges import Categorical
@@ -21,9 +20,7 @@ _MOST_EPOCHS = 20_000
 
 def check(cloud: Cloud, request: dict[str, Any]) -> None:
     """Raises ValidationException or ResourceLimitExceeded."""
-    refuse(request, ("Autotune",))
     config = request["HyperParameterTuningJobConfig"]
-    refuse(config.get("ParameterRanges", {}), ("AutoParameters",), "ParameterRanges.")
     _check_definitions(request)
     wanted = plan(request)
     if len({definition.maximize for definition in wanted.definitions}) > 1:
@@ -81,7 +78,6 @@ def _check_limits(config: dict[str, Any], wanted: Plan) -> None:
 
 def _check_definition(definition: Definition) -> None:
     request = definition.request
-    refuse(request.get("HyperParameterRanges", {}), ("AutoParameters",), "HyperParameterRanges.")
     if ("ResourceConfig" in request) == ("HyperParameterTuningResourceConfig" in request):
         raise ValidationException(
             "Exactly one of ResourceConfig and HyperParameterTuningResourceConfig must be given."

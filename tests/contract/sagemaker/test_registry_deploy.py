@@ -77,7 +77,7 @@ def test_package_that_cannot_be_served_makes_no_model(sagemaker: Running) -> Non
     folder = {"Image": CONTAINER["Image"], "ModelDataSource": {"S3DataSource": source}}
     cases: list[tuple[list[dict[str, Any]], str]] = [
         ([CONTAINER, CONTAINER], "pipeline"),
-        ([folder], "ModelDataSource is not supported"),
+        ([folder], "container has ModelDataSource.* is not supported"),
         ([{"ModelDataUrl": "s3://b/m.tar.gz"}], "names no Image"),
     ]
     for given, said in cases:

@@ -138,7 +138,7 @@ def test_every_operation_of_the_table_is_one_of_aws() -> None:
             "length less than or equal to 2500]",
         ),
         ({"TrainingJobName": "x" * 64}, "Member must have length less than or equal to 63"),
-        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining is not supported"),
+        ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation is not supported"),
         (
             {
                 "AlgorithmSpecification": {
