@@ -1,21 +1,19 @@
 """The AWS CLI as a shell has it after `. .local/env`, each call a process of its own.
 
-Its `wait` looks at once, then every 30 to 120 s: the tests wait themselves first, by its
-describe calls.
+Its `wait` looks at once, then every 30 to 120 s: the tests wait themselves first.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.conftest import REPO
+from tests.local.conftest import REPO, Cloud, wait_for
 
 from .conftest import SERVER, TRAINER, Tripwire
 
@@ -27,7 +25,8 @@ INSTANCE = "InstanceType=ml.m5.large,InstanceCount=1"
 class Cli:
     """`aws`, with the bucket and the role that the tests may use."""
 
-    def __init__(self, env: dict[str, str], bucket: str, role: str) -> None:
+    def __init__(self, cloud: Cloud, env: dict[str, str], bucket: str, role: str) -> None:
+        self.cloud = cloud
         self.env = env
         self.bucket = bucket
         self.role = role
@@ -57,11 +56,15 @@ class Cli:
         answer = self.text("sagemaker", *words, *options)
         return json.loads(answer) if answer.strip() else None
 
-    def until(self, wanted: str, *words: str) -> None:
-        """Describe until the status (by the CLI's own --query in `words`) is `wanted`."""
-        deadline = time.monotonic() + 60
-        while (got := self.text("sagemaker", *words, "--output", "text").strip()) != wanted:
-            assert time.monotonic() < deadline, f"{words}: {got}"
+    def until(self, wanted: str, kind: str, **name: str) -> None:
+        """Wait for a status. By boto3: each look of the CLI's would cost its start."""
+        describe = getattr(self.cloud.client("sagemaker"), f"describe_{kind}")
+
+        def status() -> bool:
+            members = describe(**name).items()
+            return wanted in [value for member, value in members if member.endswith("Status")]
+
+        wait_for(status, f"{name} to be {wanted}")
 
     def training_job(self, name: str, mode: str = "good") -> Any:
         algorithm = {
@@ -90,8 +93,10 @@ class Cli:
 
 
 @pytest.fixture(scope="module")
-def aws(env: dict[str, str], bucket: str, role: str, tripwire: Tripwire) -> Any:
-    yield Cli(env, bucket, role)
+def aws(
+    cloud: Cloud, env: dict[str, str], bucket: str, role: str, tripwire: Tripwire
+) -> Iterator[Cli]:
+    yield Cli(cloud, env, bucket, role)
     assert tripwire.calls == []
 
 
@@ -102,11 +107,9 @@ def test_training_jobs(aws: Cli, unique: Name, tmp_path: Path) -> None:
     name = unique("cli-train")
     made = aws.training_job(name)
     assert made["TrainingJobArn"].endswith(f":training-job/{name}")
-    status = ("--query", "TrainingJobStatus")
-    describe = ("describe-training-job", "--training-job-name", name)
-    aws.until("Completed", *describe, *status)
+    aws.until("Completed", "training_job", TrainingJobName=name)
     aws("wait", "training-job-completed-or-stopped", "--training-job-name", name)
-    found = aws(*describe)
+    found = aws("describe-training-job", training_job_name=name)
     assert found["FinalMetricDataList"][0]["Value"] == 0.25
     model = tmp_path / "model.tar.gz"
     aws.text("s3", "cp", found["ModelArtifacts"]["S3ModelArtifacts"], str(model))
@@ -123,7 +126,7 @@ def test_a_training_job_that_fails(aws: Cli, unique: Name) -> None:
     name = unique("cli-fails")
     aws.training_job(name, mode="failing")
     job = ("--training-job-name", name)
-    aws.until("Failed", "describe-training-job", *job, "--query", "TrainingJobStatus")
+    aws.until("Failed", "training_job", TrainingJobName=name)
     waited = aws.run("sagemaker", "wait", "training-job-completed-or-stopped", *job)
     assert waited.returncode == 255
     assert "Waiter TrainingJobCompletedOrStopped failed" in waited.stderr
@@ -181,9 +184,7 @@ def test_endpoints(aws: Cli, unique: Name, artifact: str, tmp_path: Path) -> Non
     variant = {"VariantName": "AllTraffic", "ModelName": name, "ServerlessConfig": size}
     aws("create-endpoint-config", endpoint_config_name=name, production_variants=[variant])
     aws("create-endpoint", endpoint_name=name, endpoint_config_name=name)
-    aws.until(
-        "InService", "describe-endpoint", "--endpoint-name", name, "--query", "EndpointStatus"
-    )
+    aws.until("InService", "endpoint", EndpointName=name)
     aws("wait", "endpoint-in-service", "--endpoint-name", name)
     body, answer = tmp_path / "body", tmp_path / "answer"
     body.write_bytes(b"hello")
@@ -194,6 +195,8 @@ def test_endpoints(aws: Cli, unique: Name, artifact: str, tmp_path: Path) -> Non
     assert answer.read_bytes() == b"client:hello"
     assert json.loads(told)["InvokedProductionVariant"] == "AllTraffic"
     aws("delete-endpoint", endpoint_name=name)
+    listed = aws.cloud.client("sagemaker").list_endpoints
+    wait_for(lambda: not listed(NameContains=name)["Endpoints"], f"endpoint {name} to be gone")
     aws("wait", "endpoint-deleted", "--endpoint-name", name)
 
 
@@ -213,8 +216,7 @@ def test_transform_jobs(aws: Cli, unique: Name, artifact: str, tmp_path: Path) -
         transform_output={"S3OutputPath": f"{place}/out"},
         transform_resources=INSTANCE,
     )
-    describe = ("describe-transform-job", "--transform-job-name", name)
-    aws.until("Completed", *describe, "--query", "TransformJobStatus")
+    aws.until("Completed", "transform_job", TransformJobName=name)
     aws("wait", "transform-job-completed-or-stopped", "--transform-job-name", name)
     assert aws.text("s3", "cp", f"{place}/out/a.txt.out", "-") == "client:a.txt"
     assert "b.txt.out" in aws.text("s3", "ls", f"{place}/out/")
@@ -250,10 +252,11 @@ def test_tuning_jobs(aws: Cli, unique: Name) -> None:
             "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         },
     )
-    job = ("--hyper-parameter-tuning-job-name", name)
-    status = ("--query", "HyperParameterTuningJobStatus")
-    aws.until("Completed", "describe-hyper-parameter-tuning-job", *job, *status)
-    trials = aws("list-training-jobs-for-hyper-parameter-tuning-job", *job)
+    aws.until("Completed", "hyper_parameter_tuning_job", HyperParameterTuningJobName=name)
+    trials = aws(
+        "list-training-jobs-for-hyper-parameter-tuning-job",
+        hyper_parameter_tuning_job_name=name,
+    )
     colors = {t["TunedHyperParameters"]["color"] for t in trials["TrainingJobSummaries"]}
     assert colors == {"red", "blue"}
 
