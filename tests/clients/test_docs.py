@@ -11,11 +11,12 @@ import pytest
 
 from tests.local.conftest import REPO
 
-from .conftest import Tripwire
+from .conftest import Tripwire, needs_opt_ml
 
 pytest.importorskip("sagemaker.train")
 
 
+@needs_opt_ml
 def test_the_first_job_of_the_page(env: dict[str, str], tripwire: Tripwire, tmp_path: Path) -> None:
     page = (REPO / "docs" / "clients.md").read_text()
     section = page.split("## A first job\n")[1].split("\n## ")[0]

@@ -17,6 +17,8 @@ from sagemaker.train.tuner import HyperparameterTuner
 
 from tests.local.conftest import Cloud
 
+from .conftest import needs_opt_ml
+
 pytestmark = pytest.mark.usefixtures("sdk")
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.21.0-cpu-py312"
@@ -55,6 +57,7 @@ def trainer(source: SourceCode, role: str, unique: Callable[[str], str]) -> Mode
     ).with_metric_definitions([MetricDefinition(name="loss", regex=LOSS)])
 
 
+@needs_opt_ml
 def test_a_script_trains_on_local_files_with_its_logs_shown(
     trainer: ModelTrainer, cloud: Cloud, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
