@@ -41,11 +41,6 @@ def _make_way(found: dict[str, Path], name: str) -> None:
             del found[str(parent)]
 
 
-def holds_files(folders: Sequence[Path]) -> bool:
-    """Whether there is anything in one of them but folders."""
-    return any(not _is_folder(path) for path in merged(folders).values())
-
-
 def upload(
     s3: Any, folders: Sequence[Path], uri: str, scratch: Path, *, key: str | None = None
 ) -> None:
