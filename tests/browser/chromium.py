@@ -34,7 +34,7 @@ class ScriptFailed(AssertionError):
 
 
 class Browser:
-    """One tab. `complaints`: errors of scripts, told or not, and what the page's policy has blocked."""
+    """One tab. `complaints`: errors of scripts, and what the page's policy has blocked."""
 
     def __init__(self, program: str) -> None:
         self._folder = tempfile.mkdtemp(prefix="pigeonhole-browser-")

@@ -84,7 +84,12 @@ def test_weights_are_changed_in_service(sagemaker: Running) -> None:
 def test_each_instance_is_a_container_and_one_that_dies_comes_back(sagemaker: Running) -> None:
     create(sagemaker, "two", config(sagemaker, "a", count=2))
     found: set[int] = set()
-    wait_until(lambda: found.add(pid(sagemaker, "two")) or len(found) == 2, "both answer")
+
+    def both() -> bool:
+        found.add(pid(sagemaker, "two"))
+        return len(found) == 2
+
+    wait_until(both, "both answer")
     dead = found.pop()
     os.kill(dead, signal.SIGKILL)
 
