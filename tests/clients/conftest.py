@@ -26,7 +26,8 @@ SERVER = "test/server:1"
 # ModelTrainer's scripts spell out /opt/ml: a container must have one of its own.
 needs_opt_ml = pytest.mark.skipif(
     shutil.which("unshare") is None
-    or subprocess.run(["unshare", "-rmu", "true"], check=False, capture_output=True).returncode,
+    or subprocess.run(["unshare", "-rmu", "true"], check=False, capture_output=True).returncode
+    != 0,
     reason="no user namespaces here",
 )
 _OURS = ("AWS_", "SAGEMAKER_", "PIGEONHOLE_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
-from sagemaker.core.resources import EndpointConfig, Model, TrainingJob
+from sagemaker.core.resources import Model, TrainingJob
 from sagemaker.core.shapes import (
     AlgorithmSpecification,
     ContainerDefinition,
@@ -63,12 +63,12 @@ def serverless(name: str, model_name: str) -> None:
     )
 
 
-def instances(name: str, model_name: str) -> EndpointConfig:
-    """An endpoint config with one instance."""
-    variant = ProductionVariant(
-        variant_name="AllTraffic",
+def on_instance(name: str, model_name: str) -> ProductionVariant:
+    """A production variant with one instance."""
+    return ProductionVariant(
+        variant_name=name,
         model_name=model_name,
         instance_type="ml.m5.large",
         initial_instance_count=1,
+        initial_variant_weight=1.0,
     )
-    return EndpointConfig.create(endpoint_config_name=name, production_variants=[variant])
