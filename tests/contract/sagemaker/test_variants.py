@@ -145,7 +145,7 @@ def impatient(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_instance_that_does_not_come_up_is_rolled_back(impatient: Running) -> None:
     create(impatient, "stuck", config(impatient, "a"))
-    impatient.trouble.add(Rule("slow-start", "stuck", seconds=4.0))
+    impatient.trouble.add(Rule("slow-start", "stuck", seconds=3.1))
     change(impatient, "stuck", {"VariantName": "a", "DesiredInstanceCount": 2, "DesiredWeight": 5})
     found = impatient.endpoint_settles("stuck")
     assert "did not pass the ping health check" in found["FailureReason"]
