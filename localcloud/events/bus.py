@@ -2,9 +2,10 @@
 
 PutEvents refuses sources that begin with `aws.`, so events go to the rules' targets by public
 APIs: list the enabled rules, ask TestEventPattern, send. As EventBridge does, at least once and
-with retries for 24 hours. An event is in SQLite before `publish` returns, and each delivery until
-it succeeded: a kill -9 loses none. Trouble on demand (`localcloud.trouble`) makes events come
-twice, late, out of order or never.
+with retries for 24 hours; what is meant for a queue or function that does not exist goes to the
+target's dead-letter queue at once (EventBridge user guide, eb-rule-dlq). An event is in SQLite
+before `publish` returns, and each delivery until it succeeded: a kill -9 loses none. Trouble on
+demand (`localcloud.trouble`) makes events come twice, late, out of order or never.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.clients import Clients
 from localcloud.events.history import History, Published
-from localcloud.events.targets import Targets, Undeliverable
+from localcloud.events.targets import Targets, Undeliverable, is_missing
 from localcloud.ports import Hitch, Trouble
 
 _log = logging.getLogger(__name__)
@@ -243,8 +244,8 @@ class EventBus:
 
     def _matching(self, rule: dict[str, Any], body: str) -> list[dict[str, Any]]:
         pattern = rule["EventPattern"]
-        if SOURCE not in pattern and '"source"' in pattern:
-            return []  # spares the call for rules of other services
+        if is_of_another_service(pattern):
+            return []  # spares the call
         try:
             matches = self._rules.test_event_pattern(EventPattern=pattern, Event=body)["Result"]
         except ClientError as error:
@@ -281,7 +282,8 @@ class EventBus:
             policy = delivery.target.get("RetryPolicy") or {}
             age = self._now() - delivery.created
             if (
-                delivery.attempts >= policy.get("MaximumRetryAttempts", _MOST_ATTEMPTS)
+                is_missing(error)
+                or delivery.attempts >= policy.get("MaximumRetryAttempts", _MOST_ATTEMPTS)
                 or age >= policy.get("MaximumEventAgeInSeconds", _MOST_AGE)
             ):  # fmt: skip
                 _log.error("event given up for %s: %s", arn, error)
@@ -307,6 +309,16 @@ class EventBus:
         with self._lock:
             self._note(delivery, outcome)
             self._db.execute("delete from deliveries where number = ?", [delivery.number])
+
+
+def is_of_another_service(pattern: str) -> bool:
+    """Whether a rule's pattern lists its sources by name and SageMaker is none of them."""
+    try:
+        sources = json.loads(pattern).get("source")
+    except (ValueError, AttributeError):
+        return False  # TestEventPattern says what is wrong with it
+    names = isinstance(sources, list) and all(isinstance(source, str) for source in sources)
+    return names and SOURCE not in sources
 
 
 def backoff(attempts: int) -> float:

@@ -17,6 +17,20 @@ class Undeliverable(Exception):
     """No retry can help: the target is of a kind, or asks for an input, that is not built here."""
 
 
+_MISSING = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",  # Lambda
+    }
+)
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether the target does not exist, for which EventBridge does not try again."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _MISSING
+
+
 class Targets:
     """Sends events to rules' targets: SQS queues and Lambda functions."""
 

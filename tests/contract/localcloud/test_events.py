@@ -141,34 +141,49 @@ def test_a_function_is_invoked(
     assert event["detail"] == {"n": 2}
 
 
-def test_a_target_that_is_away_gets_the_event_when_it_is_back(
-    cloud: LocalCloud, bus: EventBus, queue: Callable[[], Queue], rule: Callable[..., str]
-) -> None:
-    url, arn = queue()
-    rule(arn, {"source": ["aws.sagemaker"]})
-    sqs = cloud.client("sqs")
-    sqs.delete_queue(QueueUrl=url)
-    bus.publish(KIND, [], {"n": 3})
-    wait_for(lambda: bus.retrying() == 1, "the first attempt to fail")
-    sqs.create_queue(QueueName=url.rsplit("/", 1)[-1])
-    drained(bus)
-    assert [e["detail"] for e in received(cloud, url)] == [{"n": 3}]
-
-
-def test_a_given_up_event_goes_to_the_dead_letter_queue(
-    cloud: LocalCloud, bus: EventBus, queue: Callable[[], Queue], rule: Callable[..., str]
+@pytest.mark.parametrize(
+    "gone",
+    [
+        f"arn:aws:sqs:{REGION}:{ACCOUNT}:gone",
+        f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:gone",
+    ],
+)
+def test_an_event_for_what_does_not_exist_goes_to_the_dead_letter_queue_at_once(
+    cloud: LocalCloud,
+    bus: EventBus,
+    queue: Callable[[], Queue],
+    rule: Callable[..., str],
+    gone: str,
 ) -> None:
     dead, dead_arn = queue()
-    gone = dead_arn.rsplit(":", 1)[0] + ":gone"
-    rule(
-        gone,
-        {"source": ["aws.sagemaker"]},
-        DeadLetterConfig={"Arn": dead_arn},
-        RetryPolicy={"MaximumRetryAttempts": 0},
-    )
+    rule(gone, {"source": ["aws.sagemaker"]}, DeadLetterConfig={"Arn": dead_arn})
     bus.publish(KIND, [], {"n": 4})
     drained(bus)
     assert [e["detail"] for e in received(cloud, dead)] == [{"n": 4}]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"source": [{"prefix": "aws."}]},
+        {"source": [{"anything-but": ["aws.ec2"]}]},
+        {"source": [{"wildcard": "aws.*"}]},
+        {"source": [{"equals-ignore-case": "AWS.SageMaker"}]},
+        {"detail-type": [KIND], "detail": {"source": ["mine"]}},
+    ],
+)
+def test_patterns_that_do_not_name_sagemaker_are_heard_too(
+    cloud: LocalCloud,
+    bus: EventBus,
+    queue: Callable[[], Queue],
+    rule: Callable[..., str],
+    pattern: dict[str, Any],
+) -> None:
+    url, arn = queue()
+    rule(arn, pattern)
+    bus.publish(KIND, [], {"source": "mine"})
+    drained(bus)
+    assert [e["detail"] for e in received(cloud, url)] == [{"source": "mine"}]
 
 
 def test_what_was_published_before_a_kill_is_delivered_after_it(

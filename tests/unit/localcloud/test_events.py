@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from localcloud.events import EventBus, Undeliverable, backoff, input_of
+from localcloud.events import (
+    EventBus,
+    Undeliverable,
+    backoff,
+    input_of,
+    is_of_another_service,
+)
 
 EVENT: dict[str, Any] = {"detail": {"name": "a", "deep": {"n": 1}}, "source": "aws.sagemaker"}
 QUEUE = {"Arn": "arn:aws:sqs:us-east-1:000000000000:q"}
@@ -47,6 +53,28 @@ def test_pauses_grow_to_a_minute() -> None:
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
     assert pauses[-1] == backoff(10_000) == 60
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer"),
+    [
+        ({"source": ["aws.ec2", "mine"]}, True),
+        ({"source": ["aws.ec2", "aws.sagemaker"]}, False),
+        ({"source": [{"prefix": "aws."}]}, False),
+        ({"source": ["mine", {"wildcard": "aws.*"}]}, False),
+        ({"detail": {"source": ["mine"]}}, False),
+        ({"$or": [{"source": ["mine"]}, {"detail-type": ["x"]}]}, False),
+    ],
+)
+def test_only_rules_that_list_other_services_are_passed_over(
+    pattern: dict[str, Any], answer: bool
+) -> None:
+    assert is_of_another_service(json.dumps(pattern)) is answer
+
+
+def test_a_pattern_that_is_none_is_left_to_eventbridge() -> None:
+    assert not is_of_another_service("[1, 2")
+    assert not is_of_another_service("[1, 2]")
 
 
 class Bus:

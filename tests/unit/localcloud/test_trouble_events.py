@@ -138,6 +138,17 @@ def test_failures_are_remembered_once(world: World) -> None:
     assert first[2][0].startswith("failed: ")
 
 
+def test_what_failed_for_a_day_is_given_up(world: World) -> None:
+    world.remote.failures = 2
+    world.publish(1)
+    wait_for(lambda: world.bus.retrying() == 1)
+    world.now += 24 * 3600
+    world.publish(2)
+    wait_for(lambda: world.bus.waiting() == 0)
+    assert world.remote.arrived == [2]
+    assert told(world.bus.recent(2))[1][2][-1].startswith("given up: ")
+
+
 def test_an_event_comes_twice(world: World) -> None:
     world.rules.add(Rule("events-twice", TRAINING))
     world.publish(1, 2)
