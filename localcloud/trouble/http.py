@@ -8,8 +8,7 @@ DELETE /_pigeonhole/trouble/{number}   ends one → {"ended": 1}, or 404
 A rule: `kind`; `on`, the pattern (default `*`); `times` (null: until cleared); `skip`; and what its
 kind takes of `seconds`, `message`, `by`, `when`. Errors are {"error", "message"}.
 
-No page of another site can do that: the request must come to a loopback name (else a site could
-make its own name resolve to 127.0.0.1), from no other origin, and a rule must be JSON by its
+No page of another site can do that: the request must come to a loopback name, from no other origin, and a rule must be JSON by its
 Content-Type, for which a browser asks first and is not answered.
 """
 
@@ -19,18 +18,17 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from localcloud.loopback import is_loopback
 from localcloud.trouble.kinds import KINDS, BadRule, KindOfTrouble, Rule
 from localcloud.trouble.rules import Rules
 
 PATH = "/_pigeonhole/trouble"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LONGEST = 10_000  # bytes of a body
 _TYPES: dict[str, tuple[type, ...]] = {
     "kind": (str,),
@@ -110,7 +108,7 @@ class _Doors:
             return _error(413, "too_large", f"A rule has at most {_LONGEST} bytes.")
         try:
             added = await to_thread.run_sync(self._rules.add, parsed(json.loads(body)))
-        except ValueError as error:  # no JSON, or BadRule
+        except (ValueError, RecursionError) as error:  # no JSON, too deep, or BadRule
             return _error(400, "bad_rule", str(error))
         return JSONResponse(told(added), status_code=201)
 
@@ -133,7 +131,7 @@ def _guarded(handler: Handler) -> Handler:
 def refusal(method: str, headers: Mapping[str, str]) -> str | None:
     """Why a request with these (lower-case) headers may come from somebody else's page; or None."""
     host = headers.get("host", "")
-    if _hostname(f"//{host}") not in _LOOPBACK:
+    if not is_loopback(host):
         return "Only under localhost, 127.0.0.1 or [::1]."
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
@@ -144,13 +142,6 @@ def refusal(method: str, headers: Mapping[str, str]) -> str | None:
     if method == "POST" and content_type != "application/json":
         return "A rule is sent with the Content-Type application/json."
     return None
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
 
 
 def _error(status: int, code: str, message: str) -> Response:

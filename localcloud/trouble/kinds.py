@@ -16,6 +16,8 @@ _EVENTS = (
     "or the type, a space, and the resource's name or the object's key"
 )
 _WHEN = ("before", "after")
+_MOST = 1_000_000_000
+_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -186,8 +188,10 @@ class Rule:
                 raise BadRule(f"{kind.name} takes no {option}. It takes: {takes}.")
         if self.when and self.when not in _WHEN:
             raise BadRule(f"when is one of {', '.join(_WHEN)}, not {self.when!r}.")
-        if (self.times or 0) < 0 or self.skip < 0 or not 0 <= (self.seconds or 0) <= 86_400:
-            raise BadRule("times and skip are not below 0; seconds are at most a day.")
+        if not (0 <= (self.times or 0) <= _MOST and 0 <= self.skip <= _MOST):
+            raise BadRule(f"times and skip are from 0 to {_MOST:,}.")
+        if not 0 <= (self.seconds or 0) <= _DAY:
+            raise BadRule("seconds are from 0 to 86,400, a day.")
         if not self.pattern:
             raise BadRule(f"The pattern is empty. It names {kind.on}.")
         return replace(

@@ -28,6 +28,7 @@ create table if not exists rules (
     times integer, seconds real not null, message text not null, by text not null,
     "when" text not null, skip integer not null, used integer not null);
 """
+_LARGEST = 2**63 - 1  # of SQLite's numbers
 _COLUMNS = 'kind, pattern, times, seconds, message, by, "when", skip, number, used'
 
 
@@ -78,6 +79,8 @@ class Rules:
 
     def clear(self, number: int | None = None) -> int:
         """End one rule, or all; returns how many ended."""
+        if number is not None and number > _LARGEST:
+            return 0
         with self._lock:
             ended = self._db.execute(
                 "delete from rules where ?1 is null or number = ?1", [number]

@@ -60,6 +60,7 @@ def test_rules_are_added_shown_and_cleared(ask: Ask) -> None:
     assert [kind["kind"] for kind in shown["kinds"]] == list(KINDS)
     assert ask("DELETE", f"{PATH}/1").json() == {"ended": 1}
     assert ask("DELETE", f"{PATH}/1").status_code == 404
+    assert ask("DELETE", f"{PATH}/{10**30}").status_code == 404
     assert ask("DELETE").json() == {"ended": 2}
     assert ask("GET").json()["rules"] == []
 
@@ -75,6 +76,9 @@ def test_rules_are_added_shown_and_cleared(ask: Ask) -> None:
         ({"kind": "throttle", "times": True}, "times cannot be True"),
         ({"kind": "throttle", "on": None}, "on cannot be None"),
         ({"kind": "quota", "seconds": 2}, "quota takes no seconds"),
+        ({"kind": "throttle", "times": 10**30}, "from 0 to 1,000,000,000"),
+        ({"kind": "throttle", "skip": 2**63}, "from 0 to 1,000,000,000"),
+        ({"kind": "slow", "seconds": -1}, "from 0 to 86,400"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_what_is(
@@ -89,6 +93,7 @@ def test_what_is_no_rule_is_refused_with_what_is(
 def test_a_body_that_is_no_json_is_refused(ask: Ask) -> None:
     headers = {"content-type": "application/json"}
     assert ask("POST", content=b"{", headers=headers).status_code == 400
+    assert ask("POST", content=b"[" * 9_000, headers=headers).status_code == 400
     assert ask("POST", content=b" " * 20_000, headers=headers).status_code == 413
 
 

@@ -109,8 +109,8 @@ def test_what_a_kind_takes_has_defaults() -> None:
         (Rule("quota", by="me"), "quota takes no by"),
         (Rule("function-dies", when="during"), "before, after"),
         (Rule("throttle", ""), "an operation"),
-        (Rule("throttle", times=-1), "not below 0"),
-        (Rule("slow", seconds=float("nan")), "at most a day"),
+        (Rule("throttle", times=-1), "from 0 to 1,000,000,000"),
+        (Rule("slow", seconds=float("nan")), "from 0 to 86,400"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_can(rule: Rule, words: str) -> None:
