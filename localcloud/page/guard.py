@@ -1,7 +1,8 @@
 """Who may read the page: a browser on this machine that asked for it by a loopback name.
 
 A foreign site cannot read answers across origins, and names of its own are refused
-(`localcloud.loopback`). The headers keep anything that a job prints from being run, and the page from being framed.
+(`localcloud.loopback`). The headers keep anything that a job prints from being run, and the page
+from being framed.
 """
 
 from __future__ import annotations

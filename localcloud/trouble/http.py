@@ -8,8 +8,9 @@ DELETE /_pigeonhole/trouble/{number}   ends one → {"ended": 1}, or 404
 A rule: `kind`; `on`, the pattern (default `*`); `times` (null: until cleared); `skip`; and what its
 kind takes of `seconds`, `message`, `by`, `when`. Errors are {"error", "message"}.
 
-No page of another site can do that: the request must come to a loopback name, from no other origin, and a rule must be JSON by its
-Content-Type, for which a browser asks first and is not answered.
+No page of another site can do that: the request must come to a loopback name, from no other
+origin, and a rule must be JSON by its Content-Type, for which a browser asks first and is not
+answered.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from localcloud.home import Home, Running
 from localcloud.page.about import About
 from localcloud.page.series import Series
