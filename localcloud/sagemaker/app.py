@@ -277,7 +277,7 @@ class _Server:
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SerializationException(f"The body is no JSON: {error}") from error
 
 

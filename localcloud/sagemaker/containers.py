@@ -102,18 +102,28 @@ class Containers:
             if on_exit is not None:
                 on_exit(status)
 
-        command, tree = self._placed(_command(image, spec), spec)
-        environment = {
-            **self._host_environment(spec.folder),
-            "PATH": _path(image),
-            **image.environment,
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials,
-            **tree,
-            **spec.environment,
-        }
-        return self._start(
-            command, env=environment, cwd=image.cwd, on_line=line, on_exit=ended, orphan_grace=5.0
-        )
+        try:
+            command, tree = self._placed(_command(image, spec), spec)
+            environment = {
+                **self._host_environment(spec.folder),
+                "PATH": _path(image),
+                **image.environment,
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials,
+                **tree,
+                **spec.environment,
+            }
+            return self._start(
+                command,
+                env=environment,
+                cwd=image.cwd,
+                on_line=line,
+                on_exit=ended,
+                orphan_grace=5.0,
+            )
+        except BaseException:  # nobody will tell of its end
+            self._roles.close(token)
+            stream.close()
+            raise
 
     def _placed(self, command: list[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
         """The command with its tree, and the variables that say where the tree is."""

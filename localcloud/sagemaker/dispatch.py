@@ -153,7 +153,7 @@ def perform(cloud: Cloud, caller: Caller, name: str, request: object) -> dict[st
     body: Request = {} if request is None else request  # type: ignore[assignment]
     if model.input_shape is not None:
         validate(body, model.input_shape)
-    body = {key: value for key, value in body.items() if value is not None}
+    body = _without_nulls(body)
     support.check(name, body)
     resources = operation.resources(cloud, body)
     authorize(cloud, caller, name, resources, body, roles=operation.roles)
@@ -161,6 +161,15 @@ def perform(cloud: Cloud, caller: Caller, name: str, request: object) -> dict[st
     if operation.signed:
         body["_caller"] = caller.arn
     return operation.handler(cloud, body)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A member that is null is one that is not there, at any depth (AWS's JSON protocols)."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def authorize(

@@ -32,15 +32,35 @@ class Listing:
         order = {**_SORT_KEYS, **self.orders}[request.get("SortBy", self.default_sort)]
         descending = request.get("SortOrder", self.default_order) == "Descending"
         found.sort(key=order, reverse=descending)
-        start = _resume(request)
+        start = self._resume(request)
         if start is not None:
             found = [r for r in found if (order(r) < start if descending else order(r) > start)]
         size = request.get("MaxResults", _DEFAULT_PAGE)
         page = found[:size]
         answer: dict[str, Any] = {self.key: [self.summary(resource) for resource in page]}
         if len(found) > size:
-            answer["NextToken"] = _token(request, order(page[-1]))
+            answer["NextToken"] = self._token(request, order(page[-1]))
         return answer
+
+    def _fingerprint(self, request: dict[str, Any]) -> list[Any]:
+        kept = {key: value for key, value in request.items() if key not in _NOT_FILTERS}
+        return [self.key, kept]
+
+    def _token(self, request: dict[str, Any], last: tuple[Any, ...]) -> str:
+        content = json.dumps({"of": self._fingerprint(request), "last": last})
+        return base64.urlsafe_b64encode(content.encode()).decode()
+
+    def _resume(self, request: dict[str, Any]) -> tuple[Any, ...] | None:
+        token = request.get("NextToken")
+        if not token:
+            return None
+        try:
+            content = json.loads(base64.urlsafe_b64decode(token.encode()))
+            if content["of"] == self._fingerprint(request):
+                return tuple(content["last"])
+        except (binascii.Error, ValueError, KeyError, TypeError) as error:
+            raise ValidationException("Invalid NextToken.") from error
+        raise ValidationException("NextToken belongs to another request.")
 
 
 _SORT_KEYS: dict[str, Callable[[Resource], tuple[Any, ...]]] = {
@@ -60,26 +80,3 @@ def _matches(request: dict[str, Any], resource: Resource) -> bool:
     if request.get("StatusEquals", resource.status) != resource.status:
         return False
     return request.get("NameContains", "").lower() in resource.name.lower()
-
-
-def _fingerprint(request: dict[str, Any]) -> str:
-    kept = {key: value for key, value in request.items() if key not in _NOT_FILTERS}
-    return json.dumps(kept, sort_keys=True)
-
-
-def _token(request: dict[str, Any], last: tuple[Any, ...]) -> str:
-    content = json.dumps({"filters": _fingerprint(request), "last": last})
-    return base64.urlsafe_b64encode(content.encode()).decode()
-
-
-def _resume(request: dict[str, Any]) -> tuple[Any, ...] | None:
-    token = request.get("NextToken")
-    if not token:
-        return None
-    try:
-        content = json.loads(base64.urlsafe_b64decode(token.encode()))
-        if content["filters"] == _fingerprint(request):
-            return tuple(content["last"])
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise ValidationException("Invalid NextToken.") from error
-    raise ValidationException("NextToken belongs to a request with other filters.")

@@ -122,7 +122,9 @@ class Roles:
     def close(self, token: str) -> None:
         """The container is gone: its token opens nothing any more."""
         with self._lock:
-            self._tokens.pop(token, None)
+            owner = self._tokens.pop(token, None)
+            if owner is not None and owner not in self._tokens.values():
+                self._fresh.pop(owner, None)
 
     def credentials(self, token: str) -> dict[str, str] | None:
         """What `GET /containers/<token>/credentials` answers; None for an unknown token.

@@ -1,7 +1,7 @@
 """What AWS's SageMaker has and ours does not: refused in one place, told in one table.
 
 `dispatch.perform` asks `check` before an operation is carried out, so that nothing that is asked
-for is silently left out. `python -m localcloud.sagemaker.support` prints the table of
+for is silently left out. `python -m localcloud.sagemaker.support_table` prints the table of
 docs/sagemaker-operations.md; a test holds the two together.
 
 Three kinds: operations that are not there at all (`dispatch.OPERATIONS` has those that are),
@@ -171,10 +171,12 @@ NO_INSTANCES = "DesiredInstanceCount=0 of a real-time endpoint"
 LOCAL_PATH = "A LocalPath outside of /opt/ml"
 OTHER_URI = "A URI other than s3://"
 STREAMED = "DataProcessing with MaxPayloadInMB=0"
+IN_TRIALS = "In its definitions of training jobs, what CreateTrainingJob refuses"
 HTTPS_INPUT = "An https InputLocation"
 
 CONDITIONS: dict[str, tuple[str, ...]] = {
-    "CreateTrainingJob": (LOCAL_PATH,),
+    "CreateTrainingJob": (LOCAL_PATH, OTHER_URI),
+    "CreateHyperParameterTuningJob": (IN_TRIALS,),
     "CreateModel": (
         PIPELINE,
         PACKAGE_DATA,

@@ -31,7 +31,7 @@ def absent() -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[0].lower() + text[1:] if text.startswith(("A ", "An ")) else text
+    return text[0].lower() + text[1:] if text.startswith(("A ", "An ", "In ")) else text
 
 
 def _only(allowed: tuple[object, ...]) -> str:

@@ -5,6 +5,7 @@ the local cloud has not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +30,9 @@ def check(request: dict[str, Any]) -> None:
     mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
     groups = {g["InstanceGroupName"] for g in request["ResourceConfig"].get("InstanceGroups", [])}
     _check_channels(request.get("InputDataConfig", []), mode, groups)
+    for uri in _places(request):
+        if not uri.startswith("s3://"):
+            raise support.unsupported("CreateTrainingJob", support.OTHER_URI)
     for name in ("CheckpointConfig", "TensorBoardOutputConfig"):
         path = request.get(name, {}).get("LocalPath")
         if path is not None:
@@ -122,6 +126,17 @@ def _check_channels(channels: list[dict[str, Any]], mode: str, groups: set[str])
         for group in source.get("InstanceGroupNames", []):
             if group not in groups:
                 raise ValidationException(f"{where}InstanceGroupNames: there is no group {group}.")
+
+
+def _places(request: dict[str, Any]) -> Iterator[str]:
+    """The URIs of a request whose channels are checked."""
+    for channel in request.get("InputDataConfig", []):
+        yield channel["DataSource"]["S3DataSource"]["S3Uri"]
+    yield request["OutputDataConfig"]["S3OutputPath"]
+    if "CheckpointConfig" in request:
+        yield request["CheckpointConfig"]["S3Uri"]
+    if "TensorBoardOutputConfig" in request:
+        yield request["TensorBoardOutputConfig"]["S3OutputPath"]
 
 
 def _check_local_path(path: str, name: str) -> None:
