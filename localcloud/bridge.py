@@ -12,7 +12,7 @@ from localcloud.home import HOST, Ports
 
 
 class Bridge:
-    """Asks MiniStack's entry. Safe from any thread."""
+    """Asks MiniStack's entry; `localcloud.ports.Functions` too. Safe from any thread."""
 
     def __init__(self, ports: Ports, token: str) -> None:
         self._token = token
@@ -35,6 +35,11 @@ class Bridge:
             raise RuntimeError(f"MiniStack's bridge answered {answer.status}: {content}")
         return answer.status, content
 
-    def kill_function(self, name: str) -> None:
+    def runs(self, function: str) -> bool:
+        """Whether a Lambda function has a process."""
+        _, content = self.ask("runs", {"function": function})
+        return bool(content["runs"])
+
+    def kill(self, function: str) -> None:
         """Kill the processes of a Lambda function; what they were invoked for fails."""
-        self.ask("kill", {"function": name})
+        self.ask("kill", {"function": function})

@@ -116,6 +116,21 @@ class Trouble(Protocol):
         caller: gives the ARN of who calls, for trouble that is for some callers only
         """
 
+    def meant(
+        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+    ) -> bool:
+        """Whether `next` may have something; counts nothing."""
+
+
+class Functions(Protocol):
+    """The Lambda functions by their names, as far as trouble on demand needs them."""
+
+    def runs(self, function: str) -> bool:
+        """Whether it has a process."""
+
+    def kill(self, function: str) -> None:
+        """Kill its processes; what they were invoked for fails."""
+
 
 class Logs(Protocol):
     """CloudWatch Logs, as the containers' agent writes to it."""

@@ -126,7 +126,7 @@ def run(
                 url=ports.sagemaker_url,
                 endpoints=ports.endpoints(),
                 timeouts=timeouts,
-                kill_function=Bridge(ports, token).kill_function,
+                functions=Bridge(ports, token),
                 routes=[*page.routes(parts), *trouble_routes(rules)],
             ),
             bound,

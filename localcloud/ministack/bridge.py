@@ -6,7 +6,9 @@
                                    "context"} → {"decision", "reason"}
     POST /_pigeonhole/assume      {"role_arn", "session_name", "seconds"}
                                   → {"access_key", "secret_key", "session_token", "expiration"}
-    POST /_pigeonhole/kill        {"function"}, a Lambda function's name → {}
+    POST /_pigeonhole/runs        {"function"}, a Lambda function's name
+                                  → {"runs"}, whether it has a process
+    POST /_pigeonhole/kill        {"function"} → {}
 
 STS says who the caller is only to the caller, whose signature is made for another service; and
 MiniStack's SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission
@@ -47,6 +49,10 @@ def arn_of(access_key: str, session_token: str) -> str:
     """Who has these credentials; empty when nobody has."""
     _, found = _identify({"access_key": access_key, "session_token": session_token})
     return str(found.get("arn", ""))
+
+
+def _runs(request: dict[str, Any]) -> Answer:
+    return 200, {"runs": hooks.runs(request["function"])}
 
 
 def _kill(request: dict[str, Any]) -> Answer:
@@ -151,5 +157,6 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "identify": _identify,
     "authorize": _authorize,
     "assume": _assume,
+    "runs": _runs,
     "kill": _kill,
 }

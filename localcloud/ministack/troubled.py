@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from localcloud.ministack import refusals
 from localcloud.ministack.calls import FORM, Call, recognized
-from localcloud.ports import Hitch
+from localcloud.ports import Functions, Hitch
 from localcloud.trouble import SPARED, Rules
 from localcloud.trouble.callers import function_of
 
@@ -26,16 +26,6 @@ Identify = Callable[[str, str], str]  # who has an access key and a session toke
 
 _KINDS = ("slow", "throttle", "error-500", "kill-caller", "lose-reply")
 _LAST_GOOD = 399
-
-
-class Functions(Protocol):
-    """The Lambda functions, by their names."""
-
-    def runs(self, function: str) -> bool:
-        """Whether it has a process."""
-
-    def kill(self, function: str) -> None:
-        """Kill its processes."""
 
 
 class Troubled:

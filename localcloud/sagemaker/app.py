@@ -30,11 +30,11 @@ from starlette.routing import BaseRoute, Route
 
 from localcloud import processes
 from localcloud.images import Images
-from localcloud.ports import Access, AccessDenied, Events, Logs, Metrics, Trouble
+from localcloud.ports import Access, AccessDenied, Events, Functions, Logs, Metrics, Trouble
 from localcloud.sagemaker import training, transform
 from localcloud.sagemaker.artifacts import Artifacts
 from localcloud.sagemaker.clock import Clock, SystemClock
-from localcloud.sagemaker.cloud import Cloud, Settings, Timeouts
+from localcloud.sagemaker.cloud import Cloud, NoFunctions, Settings, Timeouts
 from localcloud.sagemaker.containers import Containers
 from localcloud.sagemaker.dispatch import authorize, perform
 from localcloud.sagemaker.errors import (
@@ -82,7 +82,7 @@ def build_app(
     clock: Clock | None = None,
     start: processes.Starter = processes.start,
     timeouts: Timeouts | None = None,
-    kill_function: Callable[[str], None] = lambda _: None,
+    functions: Functions | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """SageMaker as an ASGI application.
@@ -91,7 +91,7 @@ def build_app(
     url: where this application will be reached, without a trailing slash, for containers
     endpoints: AWS_ENDPOINT_URL and any AWS_ENDPOINT_URL_*: passed on to containers, and where S3 is
     store: by default `home/sagemaker/state.db`
-    kill_function: kills the processes of a Lambda function by its name; by default there is none
+    functions: the Lambda functions that call; by default nobody is one
     routes: more paths, of the local cloud's own; they find the parts as `request.app.state.cloud`
 
     Its lifespan takes up what an earlier run left behind, and on the way out ends every process.
@@ -108,7 +108,7 @@ def build_app(
         images=images,
         clock=clock or SystemClock(),
         start=start,
-        kill_function=kill_function,
+        functions=functions or NoFunctions(),
     )
     cloud.roles = Roles(access, region, endpoints, url)
     cloud.containers = Containers(settings, images, cloud.roles, logs, start)

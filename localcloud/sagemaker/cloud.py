@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.images import Images
-from localcloud.ports import Access, Events, Logs, Metrics, Trouble
+from localcloud.ports import Access, Events, Functions, Logs, Metrics, Trouble
 from localcloud.processes import Starter
 from localcloud.sagemaker.clock import Clock
 from localcloud.sagemaker.store import Kind, NameTaken, Resource, Store
@@ -77,11 +77,22 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
+class NoFunctions:
+    """Nobody who calls is a Lambda function."""
+
+    def runs(self, function: str) -> bool:
+        """Never."""
+        return False
+
+    def kill(self, function: str) -> None:
+        """There is none."""
+
+
 @dataclass
 class Cloud:
     """The parts of SageMaker, wired once in `app.py`.
 
-    kill_function: kills the processes of a Lambda function by its name, when trouble is asked for
+    functions: the Lambda functions that call, for the trouble that somebody asked for
     """
 
     settings: Settings
@@ -103,7 +114,7 @@ class Cloud:
     tuning: Jobs = field(init=False)
     hosting: Hosting = field(init=False)
     closing: threading.Event = field(default_factory=threading.Event)
-    kill_function: Callable[[str], None] = field(default=lambda _: None)
+    functions: Functions = field(default_factory=NoFunctions)
 
     def arn(self, kind: Kind | str, name: str) -> str:
         """The ARN of a resource, say `arn:aws:sagemaker:us-east-1:000000000000:model/m`."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from localcloud.ports import Caller, Hitch
+from localcloud.ports import AccessDenied, Caller, Hitch
 from localcloud.sagemaker.cloud import Cloud
-from localcloud.sagemaker.errors import InternalFailure, ThrottlingException
+from localcloud.sagemaker.errors import InternalFailure, SageMakerError, ThrottlingException
 from localcloud.trouble.callers import function_of
 
 RUNTIME = "sagemaker-runtime"
@@ -46,9 +46,10 @@ def carry_out(
     A call is refused before IAM is asked. AWS does not document which comes first.
     """
 
+    names = (f"sagemaker:{name}", f"{service}:{name}")
+
     def due(kind: str) -> Hitch | None:
-        names: tuple[Any, ...] = (name, f"sagemaker:{name}", f"{service}:{name}")
-        return cloud.trouble.next(kind, *names, caller=lambda: caller.arn)
+        return cloud.trouble.next(kind, name, *names, caller=lambda: caller.arn)
 
     if slow := due("slow"):
         cloud.clock.wait(cloud.closing, slow.seconds)
@@ -61,12 +62,16 @@ def carry_out(
             "failure."
         )
     function = function_of(caller.arn)
-    killed = due("kill-caller") if function else None
-    if killed and killed.when == "before":
-        cloud.kill_function(function)
+    if (
+        function
+        and cloud.trouble.meant("kill-caller", name, *names, caller=lambda: caller.arn)
+        and cloud.functions.runs(function)
+        and (killed := due("kill-caller"))
+    ):
+        if killed.when == "after":
+            with contextlib.suppress(SageMakerError, AccessDenied):
+                call()
+        cloud.functions.kill(function)
         return Lost()
     response = call()
-    if killed:
-        cloud.kill_function(function)
-        return Lost()
     return Lost() if due("lose-reply") else response

@@ -15,12 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psutil
 import pytest
+from botocore.config import Config
 
 from localcloud.access import IamAccess
 from localcloud.clients import clients
-from localcloud.home import Home, Ports
+from localcloud.home import ROOT_KEY, ROOT_SECRET, Home, Ports
 from localcloud.ministack.launch import BRIDGE_TOKEN
 
 REPOSITORY = Path(__file__).parents[3]
@@ -112,6 +114,26 @@ class LocalCloud:
             self.stop()
         if self.process is not None and self.process.stderr is not None:
             self.process.stderr.close()
+
+
+def user(cloud: LocalCloud, service: str, attempts: int = 1, **keys: str) -> Any:
+    """A user's client, which trouble meets; those of the cloud itself are spared.
+
+    keys: boto3's `aws_access_key_id`, …; the root's by default
+    """
+    given = keys or {"aws_access_key_id": ROOT_KEY, "aws_secret_access_key": ROOT_SECRET}
+    ports = cloud.ports
+    url = ports.sagemaker_url if service.startswith("sagemaker") else ports.gateway_url
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            s3={"addressing_style": "path"},
+        ),
+        **given,
+    )
 
 
 def make_function(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.home import Home, venv_python
+from localcloud.trouble import Rules
 
 from .clouds import Factory, LocalCloud, free_port
 
@@ -40,3 +41,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         yield started.start()
     finally:
         started.close()
+
+
+@pytest.fixture
+def rules(cloud: LocalCloud) -> Iterator[Rules]:
+    """The cloud's own, from another process, as the `pigeonhole` command would change them."""
+    found = Rules(cloud.home.trouble_db)
+    yield found
+    found.clear()
+    found.close()

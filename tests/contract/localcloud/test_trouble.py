@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 import urllib3
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from localcloud.home import ROOT_KEY, ROOT_SECRET
 from localcloud.trouble import Rule, Rules
 
-from .clouds import REGION, Factory, LocalCloud, make_function, wait_for
+from .clouds import Factory, LocalCloud, user, wait_for
 
 # What a service does, and how it says that it throttles and that it failed.
 CALLS: list[tuple[str, str, Callable[[Any], Any], tuple[str, int], str]] = [
@@ -49,30 +46,6 @@ CALLS: list[tuple[str, str, Callable[[Any], Any], tuple[str, int], str]] = [
     ("cloudwatch", "ListMetrics", lambda c: c.list_metrics(), ("ThrottlingException", 400), ""),
 ]
 IDS = [call[0] for call in CALLS]
-
-
-@pytest.fixture
-def rules(cloud: LocalCloud) -> Iterator[Rules]:
-    """The cloud's own, from another process, as the `pigeonhole` command would change them."""
-    found = Rules(cloud.home.trouble_db)
-    yield found
-    found.clear()
-    found.close()
-
-
-def user(cloud: LocalCloud, service: str, attempts: int = 1) -> Any:
-    """A user's client; those of the cloud itself are spared."""
-    return boto3.client(
-        service,
-        endpoint_url=cloud.ports.gateway_url,
-        region_name=REGION,
-        aws_access_key_id=ROOT_KEY,
-        aws_secret_access_key=ROOT_SECRET,
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            s3={"addressing_style": "path"},
-        ),
-    )
 
 
 @pytest.mark.parametrize(("service", "operation", "do", "throttled", "failed"), CALLS, ids=IDS)
@@ -181,116 +154,6 @@ def test_calls_of_a_deployed_api_are_refused_as_the_gateway_does(
         assert (answer.status, answer.json()) == (status, {"message": message})
 
 
-FUNCTION = """
-import boto3, os
-def handler(event, context):
-    for step in event["steps"]:
-        boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=step)
-    return "done"
-"""
-
-
-class World:
-    """A function that sends a message a step, and what arrived."""
-
-    def __init__(self, cloud: LocalCloud) -> None:
-        self.name = f"f-{uuid.uuid4().hex[:8]}"
-        self.sqs = user(cloud, "sqs")
-        self.functions = user(cloud, "lambda")
-        self.url = self.sqs.create_queue(QueueName=self.name)["QueueUrl"]
-        make_function(cloud, self.name, FUNCTION, SEEN=self.url)
-
-    def invoke(self, *steps: str) -> dict[str, Any]:
-        payload = json.dumps({"steps": steps})
-        answer: dict[str, Any] = self.functions.invoke(FunctionName=self.name, Payload=payload)
-        return answer
-
-    def seen(self) -> list[str]:
-        found: list[str] = []
-        while messages := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in messages:
-                found.append(message["Body"])
-                handle = message["ReceiptHandle"]
-                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=handle)
-        return found
-
-
-@pytest.fixture(scope="module")
-def world(cloud: LocalCloud) -> World:
-    return World(cloud)
-
-
-@pytest.mark.parametrize(("when", "seen"), [("before", []), ("after", ["a"])])
-def test_a_function_dies_before_it_ran_or_after(
-    world: World, rules: Rules, when: str, seen: list[str]
-) -> None:
-    rules.add(Rule("function-dies", world.name, when=when))
-    answer = world.invoke("a")
-    assert answer["FunctionError"] == "Unhandled"
-    assert json.load(answer["Payload"])["errorType"] == "Runtime.ExitError"
-    assert world.seen() == seen
-    assert "FunctionError" not in world.invoke("b")
-    assert world.seen() == ["b"]
-
-
-@pytest.mark.parametrize(("when", "seen"), [("before", ["a"]), ("after", ["a", "b"])])
-def test_a_function_is_killed_at_one_of_its_calls(
-    world: World, rules: Rules, when: str, seen: list[str]
-) -> None:
-    rules.add(Rule("kill-caller", "sqs:SendMessage", by=world.name, when=when, skip=1))
-    answer = world.invoke("a", "b", "c")
-    assert answer["FunctionError"] == "Unhandled"
-    assert sorted(world.seen()) == seen
-    assert "FunctionError" not in world.invoke("d")
-    assert world.seen() == ["d"]
-
-
-MAKES_A_GROUP = """
-import boto3
-def handler(event, context):
-    boto3.client("sagemaker").create_model_package_group(ModelPackageGroupName=event["name"])
-"""
-
-
-@pytest.mark.parametrize(("when", "there"), [("before", []), ("after", ["g-after"])])
-def test_a_function_is_killed_at_a_call_of_sagemaker(
-    cloud: LocalCloud, rules: Rules, when: str, there: list[str]
-) -> None:
-    name = f"f-{when}"
-    make_function(cloud, name, MAKES_A_GROUP, "sagemaker:*")
-    rules.add(Rule("kill-caller", "CreateModelPackageGroup", by=name, when=when))
-    payload = json.dumps({"name": f"g-{when}"})
-    answer = user(cloud, "lambda").invoke(FunctionName=name, Payload=payload)
-    assert answer["FunctionError"] == "Unhandled"
-    assert json.load(answer["Payload"])["errorMessage"] == "Worker process died"
-    assert rules.all() == []
-    sagemaker = boto3.client(
-        "sagemaker",
-        endpoint_url=cloud.ports.sagemaker_url,
-        region_name=REGION,
-        aws_access_key_id=ROOT_KEY,
-        aws_secret_access_key=ROOT_SECRET,
-    )
-    listed = sagemaker.list_model_package_groups(NameContains=f"g-{when}")
-    groups = listed["ModelPackageGroupSummaryList"]
-    assert [group["ModelPackageGroupName"] for group in groups] == there
-
-
-def test_who_is_no_function_is_not_killed(cloud: LocalCloud, rules: Rules) -> None:
-    rules.add(Rule("kill-caller", "ListQueues"))
-    user(cloud, "sqs").list_queues()
-    assert len(rules.all()) == 1
-
-
-def test_a_throttled_function_is_one_caller_of_several(
-    cloud: LocalCloud, world: World, rules: Rules
-) -> None:
-    rules.add(Rule("throttle", "sqs:ListQueues", by=world.name, times=None))
-    user(cloud, "sqs").list_queues()
-
-
 @pytest.fixture
 def bucket(cloud: LocalCloud) -> tuple[str, Callable[[], list[str]]]:
     """A bucket whose notifications go to a queue; gives what arrived: events and keys."""
@@ -375,14 +238,7 @@ def test_rules_hold_over_a_kill_for_both_processes(new_cloud: Factory) -> None:
     rules = Rules(cloud.home.trouble_db)
     rules.add(Rule("throttle", "ListModels", times=2))
     rules.add(Rule("throttle", "sqs:ListQueues"))
-    sagemaker = boto3.client(
-        "sagemaker",
-        endpoint_url=cloud.ports.sagemaker_url,
-        region_name=REGION,
-        aws_access_key_id=ROOT_KEY,
-        aws_secret_access_key=ROOT_SECRET,
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+    sagemaker = user(cloud, "sagemaker")
     with pytest.raises(ClientError, match="Throttling"):
         sagemaker.list_models()
     assert cloud.process is not None
