@@ -19,13 +19,14 @@ from localcloud.ports import Logs, LogStream
 _ENDPOINTS = "/aws/sagemaker/Endpoints/"
 _DATA_LOG = "/data-log"  # SageMaker's own words about a container, not a container's
 _MOST_LINES = 2_000  # of one job or endpoint
-_MOST_CHARACTERS = 16 * 1024 * 1024  # of all together
+_MOST = 32 * 1024 * 1024  # bytes of all together
+_LINE = 250  # bytes that a line takes besides its text (CPython 3.11)
 _LONGEST = 4_096  # characters of a line; CloudWatch Logs has all of it
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line. `number` rises over all lines; `at`: epoch seconds; `stream`: the stream's name
+    """One line. `number` rises over all lines, and from one run of the cloud to the next; `at`: epoch seconds; `stream`: the stream's name
     without the job's.
     """
 
@@ -53,16 +54,17 @@ class _Source:
 class Tail:
     """The last lines by source: a job's name, or an endpoint's, in its log group.
 
-    most: how many characters are kept in all; the sources that were silent longest go first.
+    most: how many bytes are kept in all, about; the sources that were silent longest go first.
     """
 
-    def __init__(self, most: int = _MOST_CHARACTERS, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int = _MOST, now: Callable[[], float] = time.time) -> None:
         self._most = most
         self._now = now
         self._lock = threading.Lock()
         self._sources: OrderedDict[tuple[str, str], _Source] = OrderedDict()
         self._size = 0
-        self._number = 1
+        # Microseconds: who read until a restart asks for what came after the number he has.
+        self._number = int(now() * 1_000_000)
         self._streams = itertools.count(1)
         self._version = 0
 
@@ -73,7 +75,7 @@ class Tail:
 
     @property
     def number(self) -> int:
-        """The number of the line that was written last, of any source; 1 before the first."""
+        """The number of the line that was written last, of any source."""
         return self._number
 
     def lines(self, group: str, name: str, after: int = 0, limit: int = 500) -> list[Line]:
@@ -102,8 +104,11 @@ class Tail:
     def closed(self, group: str, stream: str, number: int) -> None:
         """A stream was closed; its lines stay."""
         with self._lock:
-            if self._source(group, stream).open.pop(number, None):
+            source = self._source(group, stream)
+            if source.open.pop(number, None):
                 self._version += 1
+            if not source.open and not source.lines:
+                self._sources.popitem()  # `_source` put it last
 
     def add(self, group: str, stream: str, text: str) -> None:
         """A line was written."""
@@ -113,9 +118,9 @@ class Tail:
             line = Line(self._number, self._now(), _short(group, stream), kept)
             source = self._source(group, stream)
             if len(source.lines) == _MOST_LINES:
-                self._resize(source, -len(source.lines[0].text))
+                self._resize(source, -_LINE - len(source.lines[0].text))
             source.lines.append(line)
-            self._resize(source, len(kept))
+            self._resize(source, _LINE + len(kept))
             self._make_room()
 
     def _source(self, group: str, stream: str) -> _Source:

@@ -86,7 +86,7 @@ def test_a_container_lives_while_its_stream_is_open() -> None:
 
 
 def test_memory_is_bounded_and_the_quietest_goes_first() -> None:
-    tail = Tail(most=100)
+    tail = Tail(most=800)
     running = tail.opened(JOBS, "running/algo-1")
     tail.add(JOBS, "running/algo-1", "r" * 40)
     tail.add(JOBS, "old/algo-1", "o" * 40)
@@ -97,6 +97,23 @@ def test_memory_is_bounded_and_the_quietest_goes_first() -> None:
     tail.closed(JOBS, "running/algo-1", running)
     tail.add(JOBS, "new/algo-1", "x" * 9_999)
     assert [len(text) for text in texts(tail, JOBS, "new")] in ([], [4_096])
+
+
+def test_many_short_lines_are_bounded_too() -> None:
+    tail = Tail(most=100_000)
+    for number in range(1_000):
+        tail.add(JOBS, f"job-{number}/algo-1", "x")
+    assert sum(len(texts(tail, JOBS, f"job-{n}")) for n in range(1_000)) <= 400
+
+
+def test_numbers_rise_from_one_run_to_the_next() -> None:
+    before = Tail(now=lambda: 1_795_000_000.0)
+    for _ in range(1_000):
+        before.add(JOBS, "a/algo-1", "before")
+    after = Tail(now=lambda: 1_795_000_001.0)
+    after.add(JOBS, "a/algo-1", "after")
+    assert texts(after, JOBS, "a", before.number) == ["after"]
+    assert after.number < 2**53  # exact in JavaScript
 
 
 def test_a_job_that_never_stops_printing_keeps_its_newest_lines() -> None:
