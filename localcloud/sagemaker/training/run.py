@@ -312,8 +312,9 @@ def _synced(mirrors: Sequence[Mirror]) -> DataError | None:
 def _algorithm_error(host: Host, status: int) -> str:
     file: Path = host.ml / "output" / "failure"
     text = ""
-    with contextlib.suppress(OSError), file.open(encoding="utf-8", errors="replace") as reader:
-        text = reader.read(_FAILURE_LENGTH)
+    if file.is_file():  # a pipe would be read for ever
+        with contextlib.suppress(OSError), file.open(encoding="utf-8", errors="replace") as reader:
+            text = reader.read(_FAILURE_LENGTH)
     ending = f", exit code: {status}"
     return f"AlgorithmError: {text.strip()}"[: _FAILURE_LENGTH - len(ending)] + ending
 

@@ -40,13 +40,16 @@ class Signature:
 
 
 def scan(folder: Path) -> dict[str, Signature]:
-    """The files of a folder by their paths below it (with `/`); empty when it is not there."""
+    """The files of a folder by their paths below it (with `/`); empty when it is not there. Pipes,
+    sockets and devices are no files.
+    """
     found = {}
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
             with contextlib.suppress(OSError):  # gone meanwhile, or a link to nowhere
-                found[path.relative_to(folder).as_posix()] = signature(path)
+                if path.is_file():  # a pipe would be read for ever
+                    found[path.relative_to(folder).as_posix()] = signature(path)
     return found
 
 
@@ -100,6 +103,10 @@ class Mirror:
 
     def _put(self, name: str, found: Signature) -> None:
         path = self._folder / name
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"ClientError: {ascii(name)} cannot be the key of an object") from error
         with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="sync-") as copy:
             try:
                 with path.open("rb") as source:
