@@ -106,7 +106,7 @@ class Mirror:
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            raise DataError(f"ClientError: {ascii(name)} cannot be the key of an object") from error
+            raise DataError(f"ClientError: {name!a} cannot be the key of an object") from error
         with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="sync-") as copy:
             try:
                 with path.open("rb") as source:

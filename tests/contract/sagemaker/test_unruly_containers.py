@@ -14,7 +14,8 @@ from .conftest import Running
 def run(sagemaker: Running, name: str, script: str, **changes: Any) -> dict[str, Any]:
     """A training job of a shell script that begins in its /opt/ml."""
     algorithm = sagemaker.training_request(name)["AlgorithmSpecification"]
-    algorithm["ContainerEntrypoint"] = ["sh", "-c", f'cd "${{SAGEMAKER_BASE_DIR:-/opt/ml}}" && {script}']
+    script = f'cd "${{SAGEMAKER_BASE_DIR:-/opt/ml}}" && {script}'
+    algorithm["ContainerEntrypoint"] = ["sh", "-c", script]
     return sagemaker.train(name, AlgorithmSpecification=algorithm, **changes)
 
 
