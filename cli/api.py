@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from cli.console import tame
 from cli.errors import CliError
 from cli.target import Target
 
@@ -47,7 +48,7 @@ class DatasetStatus:
         return DatasetStatus(
             dataset=body["dataset"],
             phase=body["phase"],
-            message=body.get("message") or "",
+            message=tame(body.get("message") or ""),
             version=body.get("version"),
             training_job=body.get("training_job"),
             ready=body.get("ready"),
@@ -94,7 +95,7 @@ class BatchStatus:
         return BatchStatus(
             batch=body["batch"],
             phase=body["phase"],
-            message=body.get("message") or "",
+            message=tame(body.get("message") or ""),
             ready=body.get("ready"),
             settled=bool(body.get("settled")),
             dataset=body.get("dataset"),
@@ -177,4 +178,4 @@ class Api:
         code = str(body.get("error") or body.get("Code") or response.status_code)
         if response.status_code >= 500 or response.is_success:
             message = f"{response.request.url} answered {response.status_code}: {message}"
-        raise ApiError(response.status_code, code, message)
+        raise ApiError(response.status_code, code, tame(str(message)))

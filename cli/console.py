@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+_TAB = " " * 4
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OVERSTRIKE = re.compile(r"[\b\r]+")  # of progress bars
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -42,6 +47,14 @@ def printable(name: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in name
     )
+
+
+def tame(text: str) -> str:
+    """Somebody's output as this terminal may show it: its own colours and cursor movements are left
+    out, what else is not printable is written as an escape; lines stay lines.
+    """
+    plain = _ESCAPES.sub("", text).replace("\t", _TAB)
+    return "\n".join(printable(_OVERSTRIKE.sub(" ", line)) for line in plain.split("\n"))
 
 
 def bar(console: Console, *, size_in_bytes: bool) -> Progress:
@@ -99,7 +112,7 @@ class Waiting:
 
     def line(self, text: str) -> None:
         """A line of somebody's output, shown above."""
-        self.console.print(f"  {text}", style="dim")
+        self.console.print(f"  {tame(text)}", style="dim")
 
 
 @contextmanager

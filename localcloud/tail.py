@@ -26,8 +26,8 @@ _LONGEST = 4_096  # characters of a line; CloudWatch Logs has all of it
 
 @dataclass(frozen=True)
 class Line:
-    """One line. `number` rises over all lines, and from one run of the cloud to the next; `at`: epoch seconds; `stream`: the stream's name
-    without the job's.
+    """One line. `number` rises over all lines, and from one run of the cloud to the next; `at`:
+    epoch seconds; `stream`: the stream's name without the job's.
     """
 
     number: int

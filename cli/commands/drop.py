@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api, DatasetStatus
-from cli.console import Waiting, interruptible, make_console, printable
+from cli.console import Waiting, interruptible, make_console, printable, tame
 from cli.errors import UsageError
 from cli.follow import Ready, follow_dataset, pause
 from cli.target import Target, find_target
@@ -128,7 +128,7 @@ def print_problems(s3: Any, report: str, console: Console) -> None:
     body = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     problems = body["problems"][:PROBLEMS_SHOWN]
     for problem in problems:
-        console.print(f"  {problem_line(problem)}")
+        console.print(f"  {tame(problem_line(problem))}")
     hidden = body["problem_count"] - len(problems)
     if hidden:
         console.print(f"  and {count(hidden, 'problem')} more")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cli.console import make_console, printable
+from cli.console import make_console, printable, tame
 from cli.errors import CliError
 from cli.target import Target, find_target
 from cli.training_log import GROUP, Log
@@ -21,8 +20,6 @@ LOOK_SECONDS = 1.0  # between two looks for new lines
 LAST_LOOKS = 2  # after the end of a job: what it printed last is still on its way
 TRANSFORM_GROUP = "/aws/sagemaker/TransformJobs"
 ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
-_TAB = " " * 4
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _OVER = ("Completed", "Failed", "Stopped")
 
 
@@ -114,7 +111,5 @@ def show(log: Log, console: Console) -> int:
     """Print what is new; returns how many lines that were."""
     lines = log.new()
     for line in lines:
-        # A log's own colours and cursor movements are not for this terminal.
-        text = _ESCAPES.sub("", line.text).replace("\t", _TAB)
-        console.print(printable(text))
+        console.print(tame(line.text))
     return len(lines)

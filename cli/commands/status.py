@@ -141,7 +141,7 @@ def batches(api: Api, names: list[str]) -> Iterator[RenderableType]:
     for name in names[:BATCHES_SHOWN]:
         item = api.batch(name)
         if item is None:
-            table.add_row(name, "not taken up yet")
+            table.add_row(printable(name), "not taken up yet")
             continue
         numbers: tuple[str, ...] = ("", "", "")
         if item.counts:
