@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cli.api import Api, BatchStatus
 from cli.commands.drop import NAME
-from cli.console import Waiting, interruptible, make_console, printable, shown
+from cli.console import Waiting, interruptible, make_console, printable, shown, tame
 from cli.errors import CliError, UsageError
 from cli.follow import Ready, follow_batch, pause
 from cli.target import Target, find_target
@@ -152,6 +152,6 @@ def print_rejected(rejected: Path, console: Console) -> None:
         rows = list(csv.DictReader(file))
     for row in rows[:REJECTED_SHOWN]:
         reason = row.get("message") or row.get("reason") or row.get("error")
-        console.print(f"  rejected: {row['file']}: {reason}")
+        console.print(tame(f"  rejected: {row['file']}: {reason}"))
     if len(rows) > REJECTED_SHOWN:
         console.print(f"  … and {len(rows) - REJECTED_SHOWN} more in {rejected}")
