@@ -244,7 +244,8 @@ class TrainingRun:
             if unsynced is not None:
                 # Not documented; a job that says Completed while its checkpoints are lost lies.
                 raise unsynced
-            self._end("Completed", "Completed", **artifacts)
+            if not self._move("Completed", "Completed", **artifacts):
+                self._end("Stopped", "Stopped", **artifacts)  # asked to while it uploaded
 
     def _observed(self, metric: str, value: float, at: float) -> None:
         self._cloud.progress.tell(self._job.name, metric, value, at)

@@ -168,6 +168,20 @@ def test_job_that_is_stopped_as_it_ends_keeps_its_model(sagemaker: Running) -> N
     assert sagemaker.keys("models/photo-finish/") == ["models/photo-finish/output/model.tar.gz"]
 
 
+def test_job_that_is_stopped_while_it_uploads_does_not_end_completed(sagemaker: Running) -> None:
+    sagemaker.train("too-late", wait=False, HyperParameters={"mode": "big", "megabytes": "12"})
+
+    def uploads() -> bool:
+        job = sagemaker.api.describe_training_job(TrainingJobName="too-late")
+        return bool(job["SecondaryStatus"] == "Uploading")
+
+    wait_until(uploads, "it uploads")
+    sagemaker.api.stop_training_job(TrainingJobName="too-late")
+    job = sagemaker.training_ends("too-late")
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
+    assert sagemaker.read(job["ModelArtifacts"]["S3ModelArtifacts"])
+
+
 def test_max_runtime_stops_the_job_and_keeps_its_model(sagemaker: Running) -> None:
     job = sagemaker.train(
         "too-long",
