@@ -174,7 +174,8 @@ class ModelServer:
 
         body: an open file is sent from its beginning, and told with its length unless `headers` has
         `Transfer-Encoding: chunked`
-        timeout: seconds for each wait on the container, not for the whole answer
+        timeout: seconds until the whole answer must be there; a container that does not take the
+        request, or breaks off within the headers of its answer, has as many for each wait
         sink: where the body of an answer below 400 goes, so that it need not fit into memory
 
         Raises NoAnswer, NotHealthy.
@@ -245,6 +246,7 @@ class _Request:
 
     def exchange(self, pool: urllib3.HTTPConnectionPool) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the answer."""
+        deadline = time.monotonic() + self.timeout
         body, headers = self.body, dict(self.headers)
         if body is not None and not isinstance(body, bytes):
             if "Transfer-Encoding" not in headers:
@@ -256,21 +258,47 @@ class _Request:
             body=body,
             headers=headers,
             timeout=self.timeout,
-            preload_content=self.sink is None,
+            preload_content=False,
         )
         found = {name.lower(): value for name, value in response.headers.items()}
-        if self.sink is None:
-            return response.status, found, response.data
+        whole = False
         try:
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                return response.status, found, response.read()
-            self.sink.seek(0)
-            self.sink.truncate()
-            for chunk in response.stream(_CHUNK):
-                self.sink.write(chunk)
-            return response.status, found, b""
+            pieces = self._pieces(response, pool, deadline)
+            if self.sink is None or response.status >= HTTPStatus.BAD_REQUEST:
+                content = b"".join(pieces)
+            else:
+                content = b""
+                self.sink.seek(0)
+                self.sink.truncate()
+                for piece in pieces:
+                    self.sink.write(piece)
+            whole = True
         finally:
+            if not whole:
+                response.close()  # nobody else must read the rest of it
             response.release_conn()
+        return response.status, found, content
+
+    def _pieces(
+        self,
+        response: urllib3.BaseHTTPResponse,
+        pool: urllib3.HTTPConnectionPool,
+        deadline: float,
+    ) -> Iterator[bytes]:
+        """The body as it comes. Raises ReadTimeoutError when the deadline passes before its end."""
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                message = f"the answer was not whole within {self.timeout:g} s"
+                raise urllib3.exceptions.ReadTimeoutError(pool, self.path, message)
+            connection = response.connection
+            sock = getattr(connection, "sock", None)  # None: the response alone has it now
+            if sock is not None:
+                sock.settimeout(left)
+            piece = response.read1(_CHUNK)
+            if not piece:
+                return
+            yield piece
 
 
 def free_port() -> int:

@@ -188,12 +188,16 @@ def test_invoke_endpoint_tells_the_containers_error(sagemaker: Running, status: 
     assert f"Received {side} error ({status}) from primary" in response["Error"]["Message"]
 
 
-def test_invoke_endpoint_has_a_time_limit(sagemaker: Running) -> None:
-    sagemaker.endpoint("slow")
+@pytest.mark.parametrize("order", ["sleep 10", "dribble 30", "dribble 30 chunked"])
+def test_invoke_endpoint_has_a_time_limit(sagemaker: Running, order: str) -> None:
+    name = order.replace(" ", "-")
+    sagemaker.endpoint(name, name="x")
     with pytest.raises(sagemaker.runtime.exceptions.ModelError) as caught:
-        invoke(sagemaker, "slow", b"sleep 10")
+        invoke(sagemaker, name, order.encode())
     assert caught.value.response["OriginalStatusCode"] == 0
     assert "timed out" in caught.value.response["OriginalMessage"]
+    assert invoke(sagemaker, name) == b"x:hello"
+    assert invoke(sagemaker, name, b"dribble 2") == b".."
 
 
 def test_invoke_endpoint_has_the_serverless_payload_limit(sagemaker: Running) -> None:

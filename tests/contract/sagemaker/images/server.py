@@ -3,7 +3,8 @@
 good: answers                unhealthy: /ping is 500         dead: ends at once
 frame: answers [the body]    fields: answers a line a line, the number of fields or what it saw
 together: answers once as many requests are there at once as its file `together` says
-The body of a request can be an order: `status 418`, `sleep 3`, `die`, `environment`, `headers`.
+The body of a request can be an order: `status 418`, `sleep 3`, `die`, `environment`, `headers`,
+`dribble 30` (that many bytes, four a second; `dribble 30 chunked` too).
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         elif order == "sleep":
             time.sleep(float(detail))
             self.answer(200, b"slept")
+        elif order == "dribble":
+            self.dribble(*detail.split())
         elif order == "die":
             os._exit(9)
         elif order == "environment":
@@ -73,6 +76,19 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+    def dribble(self, count: str, how: str = "") -> None:
+        self.send_response(200)
+        if how == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", count)
+        self.end_headers()
+        for _ in range(int(count)):
+            time.sleep(0.25)
+            self.wfile.write(b"1\r\n.\r\n" if how == "chunked" else b".")
+        if how == "chunked":
+            self.wfile.write(b"0\r\n\r\n")
 
     def frame(self, body: bytes) -> bytes:
         how = b"chunked" if "Transfer-Encoding" in self.headers else b""
