@@ -63,22 +63,31 @@ class EndpointHost:
         try:
             for variant, fleet in fresh.items():
                 self._healthy(variant, fleet.start)
+            leaving = self._take_over(deployment, fresh)
         except BaseException:
             for fleet in fresh.values():
                 fleet.stop()
             raise
         finally:
             self._coming = {}
-        with self._lock:
-            self._leaving = leaving = list(self._fleets.values())
-            self._fleets, self._deployment = fresh, deployment
 
         def retire() -> None:
             for fleet in leaving:
                 fleet.retire(self._patience(deployment))
-            self._leaving = []
+            with self._lock:
+                self._leaving = [fleet for fleet in self._leaving if fleet not in leaving]
 
         return retire
+
+    def _take_over(self, deployment: Deployment, fresh: dict[str, Fleet]) -> list[Fleet]:
+        """Returns the fleets that leave: those of an update before may still be leaving, too."""
+        with self._lock:
+            if self._stopped:
+                raise NotHealthy("the endpoint was stopped")
+            leaving = list(self._fleets.values())
+            self._leaving += leaving
+            self._fleets, self._deployment = fresh, deployment
+        return leaving
 
     def rescale(self, wanted: Sequence[Mapping[str, Any]]) -> Deployment:
         """Other weights and capacities (DesiredWeightsAndCapacities); returns what is deployed

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.sagemaker import Timeouts
 
 from .account import wait_until
 from .calls import create, invoke
-from .conftest import Running
+from .conftest import Running, running
 
 SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 20}}
 INSTANCES = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 2}
@@ -59,3 +64,26 @@ def test_no_call_fails_while_an_endpoint_is_updated(sagemaker: Running, kind: st
     assert containers()
     sagemaker.api.delete_endpoint(EndpointName=kind)
     wait_until(lambda: not containers(), "every container is gone")
+
+
+def test_deleted_endpoint_leaves_no_container_of_an_earlier_update(
+    s3_url: str, tmp_path: Path
+) -> None:
+    with running(s3_url, tmp_path, timeouts=Timeouts(stop_server=1.0)) as sagemaker:
+        create(sagemaker, "twice", sagemaker.config(sagemaker.model(name="0")))
+
+        def call() -> None:
+            with contextlib.suppress(ClientError):
+                invoke(sagemaker, "twice", b"sleep 55")
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        views = sagemaker.cloud.hosting.views
+        wait_until(lambda: views("twice")["AllTraffic"].busy, "the call is under way")
+        for number in (1, 2):
+            config = sagemaker.config(sagemaker.model(name=str(number)))
+            sagemaker.api.update_endpoint(EndpointName="twice", EndpointConfigName=config)
+            sagemaker.endpoint_settles("twice")
+        sagemaker.api.delete_endpoint(EndpointName="twice")
+        wait_until(lambda: not containers(), "every container is gone")
+        caller.join()
