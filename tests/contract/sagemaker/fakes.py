@@ -11,6 +11,8 @@ from typing import Any
 
 from localcloud.ports import AccessDenied, Caller, Credentials
 
+from .account import wait_until
+
 ACCOUNT = "000000000000"
 
 
@@ -71,6 +73,18 @@ class FakeEvents:
             for kind, _, detail in self.published
             if kind == detail_type and all(detail.get(k) == v for k, v in members.items())
         ]
+
+    def told(self, last: dict[str, Any], detail_type: str, **members: Any) -> list[dict[str, Any]]:
+        """The same, once the last has the members of `last`: what a call describes is told a
+        moment later.
+        """
+
+        def found() -> list[dict[str, Any]]:
+            details = self.details(detail_type, **members)
+            return details if details and last.items() <= details[-1].items() else []
+
+        details: list[dict[str, Any]] = wait_until(found, f"{detail_type}: {last}")
+        return details
 
 
 class FakeStream:

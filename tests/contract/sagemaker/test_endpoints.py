@@ -41,7 +41,7 @@ def test_create_endpoint_comes_into_service(sagemaker: Running) -> None:
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
     assert variant["DeployedImages"][0]["SpecifiedImage"] == "test/server:1"
     assert invoke(sagemaker, "up") == b"one:hello"
-    told = sagemaker.events.details(KIND, EndpointName="up")
+    told = sagemaker.events.told({"EndpointStatus": "IN_SERVICE"}, KIND, EndpointName="up")
     assert [detail["EndpointStatus"] for detail in told] == ["CREATING", "IN_SERVICE"]
     assert told[-1]["CreationTime"] == round(found["CreationTime"].timestamp() * 1000)
     assert told[-1]["Tags"] == {"k": "v"}
@@ -58,8 +58,7 @@ def test_create_endpoint_fails_without_a_ping(sagemaker: Running, mode: str) -> 
     with pytest.raises(ClientError) as caught:
         invoke(sagemaker, name)
     assert code(caught) == "ValidationError"
-    told = sagemaker.events.details(KIND, EndpointName=name)
-    assert told[-1]["EndpointStatus"] == "FAILED"
+    sagemaker.events.told({"EndpointStatus": "FAILED"}, KIND, EndpointName=name)
 
 
 def test_create_endpoint_of_an_unknown_image_names_images_toml(sagemaker: Running) -> None:

@@ -196,7 +196,7 @@ def test_max_runtime_stops_the_job_and_keeps_its_model(sagemaker: Running) -> No
 def test_every_change_is_published_in_the_events_spelling(sagemaker: Running) -> None:
     job = sagemaker.train("told", Tags=[{"Key": "a", "Value": "b"}])
     kind = "SageMaker Training Job State Change"
-    told = sagemaker.events.details(kind, TrainingJobName="told")
+    told = sagemaker.events.told({"SecondaryStatus": "Completed"}, kind, TrainingJobName="told")
     assert [d["SecondaryStatus"] for d in told] == [
         "Starting",
         "Downloading",

@@ -26,7 +26,7 @@ def test_create_transform_job_writes_an_output_an_object(sagemaker: Running) -> 
 def test_each_state_is_told_and_the_data_log_begins_with_the_limits(sagemaker: Running) -> None:
     job = run(sagemaker, "told", {"a": "1"}, MaxConcurrentTransforms=2)
     name = job["TransformJobName"]
-    told = sagemaker.events.details(KIND, TransformJobName=name)
+    told = sagemaker.events.told({"TransformJobStatus": "Completed"}, KIND, TransformJobName=name)
     assert [d["TransformJobStatus"] for d in told] == ["InProgress", "InProgress", "Completed"]
     assert told[-1]["TransformEndTime"].endswith("Z")
     limits = "MaxConcurrentTransforms=2, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"

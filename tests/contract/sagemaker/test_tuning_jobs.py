@@ -251,8 +251,10 @@ def test_max_runtime_completes_the_job_and_stops_its_trials(
 
 def test_events_tell_the_states(sagemaker: Running) -> None:
     tune(sagemaker, "told", jobs=1, Tags=[{"Key": "a", "Value": "b"}])
-    told = sagemaker.events.details(
-        "SageMaker HyperParameter Tuning Job State Change", HyperParameterTuningJobName="told"
+    told = sagemaker.events.told(
+        {"HyperParameterTuningJobStatus": "Completed"},
+        "SageMaker HyperParameter Tuning Job State Change",
+        HyperParameterTuningJobName="told",
     )
     assert [d["HyperParameterTuningJobStatus"] for d in told] == ["InProgress", "Completed"]
     assert told[-1]["TrainingJobStatusCounters"]["Completed"] == 1

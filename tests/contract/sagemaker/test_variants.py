@@ -77,7 +77,7 @@ def test_weights_are_changed_in_service(sagemaker: Running) -> None:
     found = sagemaker.endpoint_settles("shifted")["ProductionVariants"]
     assert [v["CurrentWeight"] for v in found] == [v["DesiredWeight"] for v in found] == [0, 2]
     assert answers(sagemaker, "shifted", 10) == {b"b:hello"}
-    told = sagemaker.events.details(KIND, EndpointName="shifted")
+    told = sagemaker.events.told({"EndpointStatus": "IN_SERVICE"}, KIND, EndpointName="shifted")
     assert [detail["EndpointStatus"] for detail in told][-2:] == ["UPDATING", "IN_SERVICE"]
 
 
@@ -152,7 +152,7 @@ def test_instance_that_does_not_come_up_is_rolled_back(impatient: Running) -> No
     shown = found["ProductionVariants"][0]
     assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (1, 1)
     assert shown["DesiredWeight"] == 1
-    told = impatient.events.details(KIND, EndpointName="stuck")
+    told = impatient.events.told({"EndpointStatus": "IN_SERVICE"}, KIND, EndpointName="stuck")
     statuses = [detail["EndpointStatus"] for detail in told]
     assert statuses[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
     assert invoke(impatient, "stuck") == b"a:hello"
