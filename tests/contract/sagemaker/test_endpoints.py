@@ -9,7 +9,7 @@ import signal
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import ROLE, wait_until
+from .account import ROLE, TARGET, wait_until
 from .conftest import Running
 
 KIND = "SageMaker Endpoint State Change"
@@ -39,7 +39,7 @@ def test_create_endpoint_comes_into_service(sagemaker: Running) -> None:
     variant = found["ProductionVariants"][0]
     assert variant["VariantName"] == "AllTraffic"
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert variant["DeployedImages"][0]["SpecifiedImage"] == "test/server:1"
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == TARGET.server_image
     assert invoke(sagemaker, "up") == b"one:hello"
     told = sagemaker.events.told({"EndpointStatus": "IN_SERVICE"}, KIND, EndpointName="up")
     assert [detail["EndpointStatus"] for detail in told] == ["CREATING", "IN_SERVICE"]

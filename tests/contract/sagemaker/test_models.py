@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import ROLE
+from .account import ROLE, TARGET
 from .conftest import Running
 
 
 def test_create_model_and_describe_model(sagemaker: Running) -> None:
     url = sagemaker.artifact(name="x")
-    container = {"Image": "test/server:1", "ModelDataUrl": url, "Environment": {"A": "b"}}
+    container = {"Image": TARGET.server_image, "ModelDataUrl": url, "Environment": {"A": "b"}}
     made = sagemaker.api.create_model(
         ModelName="described", ExecutionRoleArn=ROLE, PrimaryContainer=container
     )
@@ -26,7 +26,7 @@ def test_create_model_twice_is_refused(sagemaker: Running) -> None:
     request = {
         "ModelName": "twice",
         "ExecutionRoleArn": ROLE,
-        "PrimaryContainer": {"Image": "test/server:1"},
+        "PrimaryContainer": {"Image": TARGET.server_image},
     }
     arn = sagemaker.api.create_model(**request)["ModelArn"]
     with pytest.raises(ClientError) as caught:
@@ -43,7 +43,7 @@ def test_create_model_without_its_data_is_refused(sagemaker: Running) -> None:
         sagemaker.api.create_model(
             ModelName="no-data",
             ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": "test/server:1", "ModelDataUrl": url},
+            PrimaryContainer={"Image": TARGET.server_image, "ModelDataUrl": url},
         )
 
 
@@ -65,7 +65,7 @@ def test_list_models(sagemaker: Running) -> None:
         sagemaker.api.create_model(
             ModelName=f"listed-{letter}",
             ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": "test/server:1"},
+            PrimaryContainer={"Image": TARGET.server_image},
         )
     listed = sagemaker.api.list_models(NameContains="listed", SortBy="Name", MaxResults=2)
     assert [m["ModelName"] for m in listed["Models"]] == ["listed-c", "listed-b"]

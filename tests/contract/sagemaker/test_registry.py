@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import ROLE
+from .account import ROLE, TARGET
 from .conftest import Running
 
 KIND = "SageMaker Model Package State Change"
@@ -19,7 +19,7 @@ def group(sagemaker: Running, name: str) -> str:
 
 
 def package(sagemaker: Running, group_name: str, **changes: Any) -> str:
-    container = {"Image": "test/server:1", "ModelDataUrl": "s3://b/model.tar.gz"}
+    container = {"Image": TARGET.server_image, "ModelDataUrl": "s3://b/model.tar.gz"}
     answer = sagemaker.api.create_model_package(
         ModelPackageGroupName=group_name,
         InferenceSpecification={"Containers": [container]},
@@ -84,7 +84,7 @@ def test_describe_model_package(sagemaker: Running) -> None:
     assert found["ModelPackageVersion"] == 1
     assert found["ModelPackageStatus"] == "Completed"
     assert found["ModelPackageStatusDetails"]["ValidationStatuses"] == []
-    assert found["InferenceSpecification"]["Containers"][0]["Image"] == "test/server:1"
+    assert found["InferenceSpecification"]["Containers"][0]["Image"] == TARGET.server_image
     with pytest.raises(ClientError, match="does not exist"):
         sagemaker.api.describe_model_package(ModelPackageName=arn[:-1] + "9")
 
@@ -144,7 +144,7 @@ def test_list_model_packages(sagemaker: Running) -> None:
 
 def test_endpoint_of_an_approved_model_package(sagemaker: Running) -> None:
     name = group(sagemaker, "deploy")
-    container = {"Image": "test/server:1", "ModelDataUrl": sagemaker.artifact(name="packaged")}
+    container = {"Image": TARGET.server_image, "ModelDataUrl": sagemaker.artifact(name="packaged")}
     arn = sagemaker.api.create_model_package(
         ModelPackageGroupName=name, InferenceSpecification={"Containers": [container]}
     )["ModelPackageArn"]
