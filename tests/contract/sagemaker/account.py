@@ -22,14 +22,17 @@ PATIENCE = TARGET.patience  # seconds until a condition that should come true co
 
 
 def wait_until(
-    condition: Callable[[], Any], what: str = "condition", patience: float = PATIENCE
+    condition: Callable[[], Any],
+    what: str = "condition",
+    patience: float = PATIENCE,
+    pause: float = 5.0 if TARGET.real else 0.02,
 ) -> Any:
-    """The first true value of `condition()`."""
+    """The first true value of `condition()`; `pause` in seconds lies between two looks."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.02 if not TARGET.real else 5)
+        time.sleep(pause)
     raise AssertionError(f"never came true: {what}")
 
 

@@ -67,7 +67,7 @@ def test_calls_at_once_have_a_container_each(sagemaker: Running) -> None:
     serverless(sagemaker, "wide", MaxConcurrency=2)
     first = pid(sagemaker, "wide")
     with at_work(sagemaker, "wide", 1.5) as answers:
-        wait_until(lambda: pid(sagemaker, "wide") != first, "another container answers")
+        wait_until(lambda: pid(sagemaker, "wide") != first, "another container answers", pause=0.02)
     assert answers == [b"slept"]
     share = values(sagemaker, "ServerlessConcurrentExecutionsUtilization", "wide")
     assert {0.5, 1.0} == set(share)
@@ -144,7 +144,7 @@ def test_concurrency_can_be_changed_alone(sagemaker: Running) -> None:
     assert found["ProductionVariants"][0]["CurrentServerlessConfig"] == wanted
     first = pid(sagemaker, "changed")
     with at_work(sagemaker, "changed", 1.5):
-        wait_until(lambda: pid(sagemaker, "changed") != first, "two at once")
+        wait_until(lambda: pid(sagemaker, "changed") != first, "two at once", pause=0.02)
 
 
 @pytest.mark.parametrize(
