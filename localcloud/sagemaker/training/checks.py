@@ -4,13 +4,13 @@ the local cloud has not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from localcloud.sagemaker import support
 from localcloud.sagemaker.errors import ValidationException
+from localcloud.sagemaker.metrics import compiled
 
 CHECKPOINTS = "/opt/ml/checkpoints"
 TENSORBOARD = "/opt/ml/output/tensorboard"
@@ -66,8 +66,8 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
 
 def _check_metric(definition: dict[str, str]) -> None:
     try:
-        pattern = re.compile(definition["Regex"])
-    except re.error as error:
+        pattern = compiled(definition["Regex"])
+    except ValueError as error:
         raise ValidationException(
             f"Invalid regular expression of metric {definition['Name']}: {error}"
         ) from error

@@ -73,6 +73,22 @@ def test_metrics_keep_the_last_number_of_each_definition() -> None:
     assert [(m["MetricName"], m["Value"]) for m in watch.final()] == [("loss", 0.25)]
 
 
+def test_a_line_on_which_an_expression_takes_for_ever_is_left_out() -> None:
+    definitions = [
+        {"Name": "slow", "Regex": "(x+x+)+y"},
+        {"Name": "loss", "Regex": r"loss=(\S+?);"},
+    ]
+    watch = MetricWatch(definitions, SystemClock(), patience=0.01)
+    watch.line("x" * 5000 + "loss=0.5;")
+    assert [(m["MetricName"], m["Value"]) for m in watch.final()] == [("loss", 0.5)]
+
+
+def test_a_progress_bar_is_one_long_line() -> None:
+    watch = MetricWatch([{"Name": "loss", "Regex": r".*val_loss=([0-9.]+)"}], SystemClock())
+    watch.line("12/938 [....] - ETA: 3s - accuracy: 0.5\b\b\b" * 6000 + "val_loss=0.5")
+    assert [m["Value"] for m in watch.final()] == [0.5]
+
+
 @pytest.mark.skipif(not private.available(), reason="the system gives no private mounts")
 def test_private_opt_ml_is_seen_inside_alone(tmp_path: Path) -> None:
     stage, root, model = tmp_path / "stage", tmp_path / "ml", tmp_path / "artifact"
