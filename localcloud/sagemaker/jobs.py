@@ -15,6 +15,10 @@ from localcloud.sagemaker.s3data import Interrupted
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
+NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+    "different ML instance type."
+)
 LOST_PROCESS = (
     "InternalServerError: The local cloud ended while the job ran, and its process with it. "
     "Please try again."
@@ -109,3 +113,9 @@ class Jobs:
                 waiting = self._waiting.pop(name, [])
             for call in waiting:
                 call()
+
+
+def client_error(error: Exception) -> str:
+    """The FailureReason for what is wrong with a job's data, image or role."""
+    text = str(error)
+    return text if text.startswith("ClientError") else f"ClientError: {text}"

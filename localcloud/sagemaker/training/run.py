@@ -15,7 +15,7 @@ from localcloud.ports import AccessDenied
 from localcloud.sagemaker import network
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.containers import Spec, remove_folder
-from localcloud.sagemaker.jobs import INTERNAL_ERROR, Control
+from localcloud.sagemaker.jobs import INTERNAL_ERROR, NO_CAPACITY, Control, client_error
 from localcloud.sagemaker.metrics import MetricWatch
 from localcloud.sagemaker.s3data import DataError, Interrupted
 from localcloud.sagemaker.store import Kind, Resource
@@ -30,11 +30,6 @@ _log = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _FAILURE_LENGTH = 1024
-_NO_CAPACITY = (
-    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
-    "different ML instance type."
-)
-
 
 _FOR_GOOD = (
     Interrupted,
@@ -90,9 +85,9 @@ class TrainingRun:
             self._move("Stopping", "Stopping")
             self._end("Stopped", "MaxWaitTimeExceeded")
         except NoCapacity:
-            self._fail(_NO_CAPACITY)
+            self._fail(NO_CAPACITY)
         except (DataError, UnknownImage, AccessDenied, network.NoNetwork) as error:
-            self._fail(_client_error(error))
+            self._fail(client_error(error))
         except Exception:
             self._fail(INTERNAL_ERROR)
         finally:
@@ -318,8 +313,3 @@ def _algorithm_error(host: Host, status: int) -> str:
             text = reader.read(_FAILURE_LENGTH)
     ending = f", exit code: {status}"
     return f"AlgorithmError: {text.strip()}"[: _FAILURE_LENGTH - len(ending)] + ending
-
-
-def _client_error(error: Exception) -> str:
-    text = str(error)
-    return text if text.startswith("ClientError") else f"ClientError: {text}"

@@ -15,7 +15,13 @@ from localcloud.ports import AccessDenied
 from localcloud.sagemaker.cloud import Cloud
 from localcloud.sagemaker.containers import remove_folder
 from localcloud.sagemaker.deployment import resolve_model
-from localcloud.sagemaker.jobs import INTERNAL_ERROR, LOST_PROCESS, Control
+from localcloud.sagemaker.jobs import (
+    INTERNAL_ERROR,
+    LOST_PROCESS,
+    NO_CAPACITY,
+    Control,
+    client_error,
+)
 from localcloud.sagemaker.s3data import DataError, Interrupted, list_input
 from localcloud.sagemaker.server import NotHealthy
 from localcloud.sagemaker.state_changes import publish_transform_job
@@ -27,10 +33,6 @@ _log = logging.getLogger(__name__)
 _NO_PING = (
     "AlgorithmError: Model container failed to respond to ping; Ensure /ping endpoint is "
     "implemented and responds with an HTTP 200 status code"
-)
-_NO_CAPACITY = (
-    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
-    "different ML instance type."
 )
 _RUNNING = ("InProgress", "Stopping")
 _GRACE_AT_CLOSE = 2.0  # seconds
@@ -87,10 +89,9 @@ class TransformRun:
         except NotHealthy:
             self._fail(_NO_PING)
         except _NoCapacity:
-            self._fail(_NO_CAPACITY)
+            self._fail(NO_CAPACITY)
         except (DataError, UnknownImage, AccessDenied) as error:
-            text = str(error)
-            self._fail(text if text.startswith("ClientError") else f"ClientError: {text}")
+            self._fail(client_error(error))
         except Exception:
             _log.exception("transform job %s", self._job.name)
             self._fail(INTERNAL_ERROR)
