@@ -1,8 +1,9 @@
 """MiniStack's entry, run by MiniStack's own interpreter (see `launch`).
 
 What it adds to `ministack`: it listens on one address alone, saves the state while it runs,
-answers our SageMaker's questions to IAM, brings the trouble that somebody asked for, and takes a
-request to an API without a Content-Type for JSON, as API Gateway does.
+answers our SageMaker's questions to IAM, brings the trouble that somebody asked for, and treats
+calls of deployed APIs as API Gateway does: one without a Content-Type is JSON, and one that takes
+longer than 29 seconds is answered without what it was to say.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.ministack import bridge, hooks
+from localcloud.ministack.calls import is_api_call
+from localcloud.ministack.integration import Integration
 from localcloud.ministack.saver import Saver
 from localcloud.ministack.troubled import Troubled
 from localcloud.trouble import Rules
@@ -101,7 +104,7 @@ def _typed(scope: Scope) -> Scope:
     "None (default to application/json)", says its developer guide under integration passthrough.
     MiniStack takes such a body for text, and image bytes would not survive that.
     """
-    if "/execute-api/" not in scope["path"] and "/_user_request_/" not in scope["path"]:
+    if not is_api_call(scope["path"]):
         return scope
     headers = [(name, value) for name, value in scope["headers"] if name.lower() != CONTENT_TYPE]
     given = [value for name, value in scope["headers"] if name.lower() == CONTENT_TYPE]
@@ -135,7 +138,7 @@ def main() -> None:
     config.keep_alive_timeout = 75  # longer than clients keep idle connections
     config.graceful_timeout = 2
     notifications = hooks.install(rules)
-    troubled = Troubled(app, rules, bridge.arn_of, hooks)
+    troubled = Troubled(Integration(app), rules, bridge.arn_of, hooks)
     gateway = Gateway(troubled, Saver(every), token, notifications.deliver_all)
     asyncio.run(serve(gateway, config))  # type: ignore[arg-type]
 

@@ -58,6 +58,11 @@ class Call:
         return f"{self.service}:{self.operation}", self.operation
 
 
+def is_api_call(path: str) -> bool:
+    """Whether it is a call of a deployed API."""
+    return any(part in path for part in _API_CALLS)
+
+
 def recognized(
     method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b""
 ) -> Call | None:
@@ -72,7 +77,7 @@ def recognized(
         headers.get("authorization", "")
         or f"Credential={parameters.get('X-Amz-Credential', '')}/"  # of presigned URLs
     )
-    if any(part in path for part in _API_CALLS):
+    if is_api_call(path):
         return Call("execute-api", "Invoke", Protocol.EXECUTE, signed["key"] if signed else "")
     if signed is None:
         kind = headers.get("content-type", "")
