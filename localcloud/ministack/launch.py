@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +17,7 @@ TROUBLE = "PIGEONHOLE_TROUBLE"
 SAVE_SECONDS = "PIGEONHOLE_SAVE_SECONDS"
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_LEFT = "tmp-"  # what an earlier run's temporary folder is called until it is removed
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT")
 
 
@@ -69,8 +73,21 @@ def environment(
 
 
 def prepare(home: Home) -> None:
-    """Make MiniStack's folders; what a killed run left in its temporary folder is removed."""
+    """Make MiniStack's folders, the temporary one empty.
+
+    What a killed run left there, thousands of unpacked files for each of its functions, is removed
+    meanwhile: nobody waits for that.
+    """
     scratch = home.ministack / "tmp"
-    shutil.rmtree(scratch, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        scratch.rename(home.ministack / f"{_LEFT}{uuid.uuid4().hex}")
+    left = list(home.ministack.glob(f"{_LEFT}*"))
+    if left:
+        threading.Thread(target=_remove, args=(left,), name="left-over", daemon=True).start()
     for folder in (scratch, home.ministack / "state", home.ministack / "s3"):
         os.makedirs(folder, exist_ok=True)
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.home import Home, Ports
+from localcloud.ministack import launch
 from localcloud.ministack.server import MiniStack
 from localcloud.sagemaker.server import free_port
 
@@ -120,3 +121,16 @@ def test_a_restart_that_never_answers_is_given_up(watch: Callable[..., Watched])
     watched.kill()
     wait_for(lambda: bool(watched.gave_up))
     assert "did not answer in time" in watched.gave_up[0]
+
+
+def test_what_a_killed_run_left_is_out_of_the_way_at_once_and_removed(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for _ in range(2):
+        launch.prepare(home)
+        (home.ministack / "tmp" / "worker").mkdir()
+    launch.prepare(home)
+    assert list((home.ministack / "tmp").iterdir()) == []
+    deadline = time.monotonic() + 10
+    while list(home.ministack.glob("tmp-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
