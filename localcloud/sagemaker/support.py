@@ -87,6 +87,7 @@ _CONTAINER = (
     "AdditionalModelDataSources",
     "MultiModelConfig",
     "ImageConfig",
+    "ContainerMetricsConfig",
 )
 
 GAPS: dict[str, tuple[Gap, ...]] = {
