@@ -21,9 +21,10 @@ SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 20}
 INSTANCES = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 2}
 
 
-def containers() -> set[int]:
-    """Process ids of the test server's containers."""
+def containers(sagemaker: Running) -> set[int]:
+    """Process ids of the test server's containers; only the local SageMaker's can be seen."""
     found = set()
+    assert sagemaker.home
     for process in psutil.Process().children(recursive=True):
         try:
             line = process.cmdline()
@@ -61,9 +62,9 @@ def test_no_call_fails_while_an_endpoint_is_updated(sagemaker: Running, kind: st
             caller.join()
     assert problems == []
     assert {b"0:", b"1:", b"2:"} <= answers <= {b"0:", b"1:", b"2:", b"3:"}
-    assert containers()
+    assert containers(sagemaker)
     sagemaker.api.delete_endpoint(EndpointName=kind)
-    wait_until(lambda: not containers(), "every container is gone")
+    wait_until(lambda: not containers(sagemaker), "every container is gone")
 
 
 def test_deleted_endpoint_leaves_no_container_of_an_earlier_update(
@@ -85,5 +86,5 @@ def test_deleted_endpoint_leaves_no_container_of_an_earlier_update(
             sagemaker.api.update_endpoint(EndpointName="twice", EndpointConfigName=config)
             sagemaker.endpoint_settles("twice")
         sagemaker.api.delete_endpoint(EndpointName="twice")
-        wait_until(lambda: not containers(), "every container is gone")
+        wait_until(lambda: not containers(sagemaker), "every container is gone")
         caller.join()
