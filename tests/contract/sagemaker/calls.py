@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +23,22 @@ def invoke(sagemaker: Account, name: str, body: bytes = b"hello", **more: Any) -
 def pid(sagemaker: Account, name: str, **more: Any) -> int:
     """The process id of a container that answers."""
     return int(invoke(sagemaker, name, b"pid", **more))
+
+
+def answer_at_once(sagemaker: Account, name: str, calls: int) -> bool:
+    """Have as many calls at once been answered by as many containers?"""
+
+    def call(_: int) -> int | None:
+        try:
+            return int(invoke(sagemaker, name, b"pid 0.5"))
+        except ClientError as error:
+            if code(error) == "ThrottlingException":  # one of those before is not quite over
+                return None
+            raise
+
+    with ThreadPoolExecutor(calls) as threads:
+        found = set(threads.map(call, range(calls)))
+    return len(found - {None}) == calls
 
 
 def code(error: ClientError) -> str:

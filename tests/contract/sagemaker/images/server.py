@@ -4,7 +4,7 @@ good: answers                unhealthy: /ping is 500         dead: ends at once
 frame: answers [the body]    fields: answers a line a line, the number of fields or what it saw
 together: answers once as many requests are there at once as its file `together` says
 The body of a request can be an order: `status 418`, `sleep 3`, `die`, `environment`, `headers`,
-`dribble 30` (that many bytes, four a second; `dribble 30 chunked` too).
+`dribble 30` (that many bytes, four a second; `dribble 30 chunked` too), `pid 0.5` (after so long).
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         elif order == "headers":
             self.answer(200, json.dumps({k.lower(): v for k, v in self.headers.items()}).encode())
         elif order == "pid":
+            time.sleep(float(detail or 0))
             self.answer(200, str(os.getpid()).encode())
         elif MODE in BATCH:
             self.answer(200, BATCH[MODE](self, body))
