@@ -7,6 +7,8 @@ hyperparameter as a flag; those that are not ours are ignored. The environment i
     SAGEMAKER_BASE_DIR                     /opt/ml, below which the rest lies
     SM_CHANNEL_TRAIN, SM_CHANNEL_VERSION   input/data/train, input/data/version
     SM_CHANNEL_CHAMPION                    input/data/champion, judged if it is there
+    SM_CHANNEL_WEIGHTS                     input/data/weights, pretrained weights if it is there
+    SM_CHECKPOINT_DIR                      checkpoints, which SageMaker keeps in S3
     SM_MODEL_DIR                           model
     SM_OUTPUT_DATA_DIR                     output/data
     SM_OUTPUT_DIR                          output: `failure` gets the reason
@@ -43,9 +45,11 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     """The job that flags and environment ask for. Raises BadRequest."""
     # No abbreviations: an unknown `--seed_everything` must not be taken for `--seed`.
     parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default=Hyperparameters.preset)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--fine_tune_epochs", type=int)
     parser.add_argument("--batch_size", type=int)
-    parser.add_argument("--learning_rate", type=float, default=Hyperparameters.learning_rate)
+    parser.add_argument("--learning_rate", type=float)
     parser.add_argument("--seed", type=int, default=Hyperparameters.seed)
     parser.add_argument("--dataset_version")
     parser.add_argument("--code_version", default="")
@@ -57,15 +61,20 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     champion: Path | None = folder("SM_CHANNEL_CHAMPION", "input/data/champion")
     if not environment.get("SM_CHANNEL_CHAMPION") and champion and not champion.exists():
         champion = None
+    weights = folder("SM_CHANNEL_WEIGHTS", "input/data/weights")
     return JobConfig(
         train_dir=folder("SM_CHANNEL_TRAIN", "input/data/train"),
         version_dir=folder("SM_CHANNEL_VERSION", "input/data/version"),
         champion_dir=champion,
         model_dir=folder("SM_MODEL_DIR", "model"),
         output_data_dir=folder("SM_OUTPUT_DATA_DIR", "output/data"),
+        checkpoint_dir=folder("SM_CHECKPOINT_DIR", "checkpoints"),
+        weights_dir=weights if weights.exists() else None,
         training_job=environment.get("TRAINING_JOB_NAME", ""),
         hyperparameters=Hyperparameters(
+            preset=flags.preset,
             epochs=flags.epochs,
+            fine_tune_epochs=flags.fine_tune_epochs,
             batch_size=flags.batch_size,
             learning_rate=flags.learning_rate,
             seed=flags.seed,

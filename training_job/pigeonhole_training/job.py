@@ -6,6 +6,7 @@ champion -> export to ONNX and compare it with Keras -> write everything at the 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,16 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from pigeonhole_training import artifact
-from pigeonhole_training.champion import ChampionResult, judge_champion
 from pigeonhole_training.config import JobConfig
-from pigeonhole_training.data import read_rows
+from pigeonhole_training.data.csv_rows import read_rows
+from pigeonhole_training.data.split import Split, split_rows
+from pigeonhole_training.data.version import DatasetVersion, check_files, read_version
 from pigeonhole_training.errors import DataChanged
-from pigeonhole_training.evaluate import Score, majority_share, score
-from pigeonhole_training.onnx_model import OnnxModel, check_export
+from pigeonhole_training.export import artifact
+from pigeonhole_training.export.onnx_model import OnnxModel, check_export
+from pigeonhole_training.judging.champion import ChampionResult, judge_champion
+from pigeonhole_training.judging.evaluate import Score, majority_share, score
 from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
-from pigeonhole_training.split import Split, split_rows
-from pigeonhole_training.version import DatasetVersion, check_files, read_version
+from pigeonhole_training.recipe import Situation
+from pigeonhole_training.watching.observer import Run
 
 OUTPUT_FILES = ("evaluation.json", "history.json", "model.keras")
 
@@ -67,7 +70,8 @@ def _prepare(config: JobConfig, version: DatasetVersion, progress: Progress) -> 
     with progress.step("reading", f"Reading {promised:,} rows"):
         train = read_rows(version.of_role("train"), config.train_dir, version)
         test = read_rows(version.of_role("test"), config.train_dir, version)
-    with progress.step("splitting", f"Choosing held-out rows among {len(train) + len(test):,}"):
+    count = len(train.labels) + len(test.labels)
+    with progress.step("splitting", f"Choosing held-out rows among {count:,}"):
         split = split_rows(train, test)
     if split.duplicates:
         say(f"Left out {split.duplicates} training rows whose image is held out too")
@@ -84,25 +88,42 @@ def _train(
         # Seconds; so it comes after everything that can refuse the data.
         import keras  # noqa: PLC0415
 
-        from pigeonhole_training import fit, network  # noqa: PLC0415
+        from pigeonhole_training.fitting import loop  # noqa: PLC0415
+        from pigeonhole_training.models import preset_of  # noqa: PLC0415
 
-    chosen = config.hyperparameters.resolved(len(split.training))
-    keras.utils.set_random_seed(chosen.seed)
-    model = network.build_network(version.shape, len(version.classes))
+    preset = preset_of(config.hyperparameters.preset)
+    situation = Situation(len(split.training), version.shape, len(version.classes))
+    recipe = preset.recipe(situation, config.hyperparameters.asked)
+    keras.utils.set_random_seed(recipe.seed)
+    model = preset.build(version.shape, len(version.classes), config.weights_dir)
+    run = Run(
+        model=model,
+        recipe=recipe,
+        training=split.training,
+        validation=split.validation,
+        classes=version.classes,
+        steps_per_epoch=math.ceil(len(split.training) / recipe.batch_size),
+        backend=keras.backend.backend(),
+        devices=(),
+        hosts=1,
+        precision="float32",
+        rows_on_device=False,
+    )
     sentence = (
-        f"Training on {len(split.training):,} rows of {version.shape}, {len(version.classes)} "
-        f"classes, up to {chosen.epochs} epochs, the best chosen by {len(split.validation):,}"
+        f"Training {preset.name} on {len(split.training):,} rows of {version.shape}, "
+        f"{len(version.classes)} classes, up to {recipe.epochs} epochs, the best chosen by "
+        f"{len(split.validation):,}"
     )
     with progress.step("training", sentence):
-        epochs = fit.fit(model, split.training, split.validation, chosen, progress.stop)
+        epochs = loop.fit(model, run, progress.stop)
 
     heldout = split.heldout
     with progress.step("evaluating", f"Evaluating on {len(heldout):,} held-out rows"):
         probabilities = np.asarray(
             model.predict(
-                heldout.pixels,
-                batch_size=fit.PREDICT_BATCH,
-                callbacks=[fit.StopCallback(progress.stop)],
+                heldout.take(slice(None)),
+                batch_size=loop.PREDICT_BATCH,
+                callbacks=[loop.StopCallback(progress.stop)],
                 verbose=0,
             )
         )
@@ -120,13 +141,13 @@ def _train(
     with progress.step("exporting", "Exporting to ONNX and comparing it with Keras"):
         model.save(folder / "model.keras")
         model.export(folder / "model.onnx", format="onnx", verbose=False)
-        exported = OnnxModel(folder / "model.onnx").predict(heldout.pixels)
+        exported = OnnxModel(folder / "model.onnx").predict(heldout)
         difference = check_export(probabilities, exported)
     say(f"The ONNX model differs from Keras by at most {difference:.1g}")
 
     golden = artifact.choose_golden(heldout.labels)
     artifact.write_golden(folder / "golden.jsonl", golden, heldout, probabilities, version.classes)
-    artifact.write_trained_rows(folder / "trained_rows.bin", split.digests)
+    artifact.write_trained_rows(folder / "trained_rows.bin", split.seen)
     artifact.write_json(folder / "model.json", _model_document(config, version, split, own))
     artifact.write_json(
         folder / "evaluation.json", _evaluation_document(config, version, split, own, champion)
@@ -136,7 +157,7 @@ def _train(
         folder / "history.json",
         {
             "format": 1,
-            "hyperparameters": asdict(chosen),
+            "recipe": asdict(recipe),
             "rows": {"training": len(split.training), "validation": len(split.validation)},
             "best_epoch": best.epoch,
             "epochs": [asdict(epoch) for epoch in epochs],
@@ -154,7 +175,7 @@ def _model_document(
         "input": {
             **asdict(version.shape),
             "range": [0, 255],
-            "foreground": artifact.foreground(split.training.pixels),
+            "foreground": artifact.foreground(split.training),
         },
         "classes": list(version.classes),
         "temperature": 1.0,

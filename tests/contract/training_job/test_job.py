@@ -26,7 +26,8 @@ CLASSES = ["left", "middle", "Größe/right"]
 NUMBER = r"([0-9.]+)"
 EPOCH_LINE = re.compile(
     rf"^epoch=\d+; train_loss={NUMBER}; train_accuracy={NUMBER}; "
-    rf"validation_loss={NUMBER}; validation_accuracy={NUMBER}; seconds={NUMBER};$",
+    rf"validation_loss={NUMBER}; validation_accuracy={NUMBER}; seconds={NUMBER}; "
+    r"learning_rate=[-0-9.e]+;$",
     re.MULTILINE,
 )
 
@@ -153,7 +154,7 @@ def test_metric_lines_and_nothing_else_than_plain_sentences(first: tuple[Job, st
     assert len(EPOCH_LINE.findall(out)) == 6
     assert len(re.findall(rf"^heldout_accuracy={NUMBER};$", out, re.MULTILINE)) == 1
     assert "champion_accuracy" not in out
-    for step in ("Checking", "Reading 300 rows", "Training on", "Evaluating", "Exporting"):
+    for step in ("Checking", "Reading 300 rows", "Training default on", "Evaluating", "Exporting"):
         assert step in out
     assert errors == ""
 
@@ -208,7 +209,9 @@ def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> 
     }
     history = read(job.data / "history.json")
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2, 3, 4, 5, 6]
-    assert history["hyperparameters"]["epochs"] == 6
+    assert history["recipe"]["phases"] == [
+        {"epochs": 6, "learning_rate": 0.002, "trainable": "all"}
+    ]
 
 
 def test_the_onnx_model_answers_the_golden_images_as_keras_did(

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pigeonhole_training import artifact
-from pigeonhole_training.data import Rows
-from pigeonhole_training.split import digests_of
+from pigeonhole_training.data.rows import Pixels, Pool, digests_of
+from pigeonhole_training.export import artifact
 
 
 def decoded(png: bytes) -> tuple[int, int, int, bytes]:
@@ -46,7 +45,9 @@ def test_a_png_holds_the_very_pixels(channels: int, colour: int) -> None:
 
 
 def test_golden_lines_have_the_image_its_true_class_and_all_digits(tmp_path: Path) -> None:
-    heldout = Rows(np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1), np.array([1, 0, 1], np.int32))
+    heldout = Pool.of(
+        np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1), np.array([1, 0, 1], np.int32)
+    ).rows()
     probabilities = np.array([[0.1, 0.9], [0.7, 0.3], [1 / 3, 2 / 3]], np.float32)
     path = tmp_path / "golden.jsonl"
     artifact.write_golden(path, [2, 1], heldout, probabilities, ("bag", "Stiefel ö"))
@@ -80,10 +81,14 @@ def test_polarity_follows_what_the_edges_show() -> None:
     dark_ground = np.zeros((50, 8, 8, 1), np.uint8)
     dark_ground[:, 2:6, 2:6] = 200
     photographs = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
-    assert artifact.foreground(dark_ground) == "light"
-    assert artifact.foreground(255 - dark_ground) == "dark"
-    assert artifact.foreground(photographs) == "unknown"
-    assert artifact.foreground(np.concatenate([dark_ground, 255 - dark_ground])) == "unknown"
+
+    def foreground(pixels: Pixels) -> str:
+        return artifact.foreground(Pool.of(pixels, np.zeros(len(pixels), np.int32)).rows())
+
+    assert foreground(dark_ground) == "light"
+    assert foreground(255 - dark_ground) == "dark"
+    assert foreground(photographs) == "unknown"
+    assert foreground(np.concatenate([dark_ground, 255 - dark_ground])) == "unknown"
 
 
 def test_publishing_leaves_whole_files_only(tmp_path: Path) -> None:

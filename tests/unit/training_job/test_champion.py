@@ -11,21 +11,20 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from pigeonhole_training.artifact import write_trained_rows
-from pigeonhole_training.champion import judge_champion
-from pigeonhole_training.data import Rows
+from pigeonhole_training.data.rows import Pool, Rows
+from pigeonhole_training.data.version import DatasetVersion, Shape
 from pigeonhole_training.errors import BadChampion
-from pigeonhole_training.split import digests_of
-from pigeonhole_training.version import DatasetVersion, Shape
+from pigeonhole_training.export.artifact import write_trained_rows
+from pigeonhole_training.judging.champion import judge_champion
 
 VERSION = DatasetVersion(
     "d", "v" * 64, (), Shape(1, 3, 1), ("bag", "coat", "shirt"), ("0", "1", "2")
 )
 # Three pixels; the brightest is the class. A model that passes pixels on is right about all four.
-HELDOUT = Rows(
+HELDOUT = Pool.of(
     np.array([[9, 0, 0], [0, 9, 1], [0, 0, 9], [8, 1, 0]], np.uint8).reshape(4, 1, 3, 1),
     np.array([0, 1, 2, 0], np.int32),
-)
+).rows()
 
 
 def champion(folder: Path, classes: list[str], seen: Rows | None = None, **changes: Any) -> Path:
@@ -50,8 +49,8 @@ def champion(folder: Path, classes: list[str], seen: Rows | None = None, **chang
         "dataset_version": "c" * 64,
     } | changes
     (folder / "model.json").write_text(json.dumps(document))
-    pixels = HELDOUT.pixels[:0] if seen is None else seen.pixels
-    write_trained_rows(folder / "trained_rows.bin", digests_of(pixels))
+    digests = HELDOUT.digests[:0] if seen is None else seen.digests
+    write_trained_rows(folder / "trained_rows.bin", digests)
     with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
         for name in ("model.onnx", "model.json", "trained_rows.bin"):
             tar.add(folder / name, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pigeonhole_training.evaluate import compare, majority_share, score
+from pigeonhole_training.judging.evaluate import compare, majority_share, score
 
 
 def booleans(*runs: tuple[bool, int]) -> np.ndarray:

@@ -6,29 +6,29 @@ import hashlib
 
 import numpy as np
 import pytest
-from pigeonhole_training.data import Rows
+from pigeonhole_training.data.rows import Pool, Rows, digests_of
+from pigeonhole_training.data.split import split_rows
 from pigeonhole_training.errors import BadData
-from pigeonhole_training.split import digests_of, split_rows
 
-NONE = Rows(np.empty((0, 4, 4, 1), np.uint8), np.empty(0, np.int32))
+NONE = Pool.of(np.empty((0, 4, 4, 1), np.uint8), np.empty(0, np.int32))
 
 
-def rows(count: int, seed: int = 0) -> Rows:
+def rows(count: int, seed: int = 0) -> Pool:
     rng = np.random.default_rng(seed)
-    return Rows(
+    return Pool.of(
         rng.integers(0, 256, (count, 4, 4, 1), dtype=np.uint8),
         rng.integers(0, 3, count).astype(np.int32),
     )
 
 
-def joined(*parts: Rows) -> Rows:
-    return Rows(
+def joined(*parts: Pool) -> Pool:
+    return Pool.of(
         np.concatenate([p.pixels for p in parts]), np.concatenate([p.labels for p in parts])
     )
 
 
 def images(part: Rows) -> set[bytes]:
-    return {image.tobytes() for image in part.pixels}
+    return {image.tobytes() for image in part.take(slice(None))}
 
 
 def test_a_digest_is_blake2b_of_the_pixel_bytes() -> None:
@@ -54,7 +54,7 @@ def test_without_test_files_the_lowest_fifth_by_content_is_held_out() -> None:
 
 def test_equal_images_fall_on_one_side_whatever_their_label() -> None:
     data = rows(200)
-    split = split_rows(joined(data, Rows(data.pixels, 2 - data.labels)), NONE)
+    split = split_rows(joined(data, Pool.of(data.pixels, 2 - data.labels)), NONE)
     sides = [images(split.training), images(split.validation), images(split.heldout)]
     assert not sides[0] & sides[1]
     assert not sides[0] & sides[2]
@@ -68,7 +68,7 @@ def test_a_row_stays_on_its_side_when_rows_are_added() -> None:
 
 def test_training_rows_that_are_held_out_too_are_taken_out_and_counted() -> None:
     test = rows(50)
-    repeated = Rows(test.pixels[:7], test.labels[:7])
+    repeated = Pool.of(test.pixels[:7], test.labels[:7])
     split = split_rows(joined(rows(300, 1), repeated, repeated), test)
     assert (split.source, split.duplicates) == ("test files", 14)
     assert len(split.heldout) == 50
@@ -77,8 +77,8 @@ def test_training_rows_that_are_held_out_too_are_taken_out_and_counted() -> None
 
 def test_the_digests_are_of_every_row_that_the_model_saw() -> None:
     split = split_rows(rows(300), NONE)
-    seen = joined(split.training, split.validation)
-    assert sorted(split.digests) == sorted(digests_of(seen.pixels))
+    seen = [digests_of(part.take(slice(None))) for part in (split.training, split.validation)]
+    assert sorted(split.seen) == sorted(np.concatenate(seen))
 
 
 def test_too_few_rows_for_a_validation_part_are_all_trained_on() -> None:

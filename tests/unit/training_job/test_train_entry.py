@@ -52,11 +52,3 @@ def test_a_champion_channel_is_judged_even_if_it_is_empty() -> None:
 def test_a_value_that_cannot_be_used_is_named(flag: str, value: str) -> None:
     with pytest.raises(BadRequest, match=flag.lstrip("-")):
         parse_config([f"{flag}={value}"], {})
-
-
-@pytest.mark.parametrize("rows", [1, 200, 4_000, 60_000, 5_000_000])
-def test_few_rows_get_more_epochs_but_never_without_end(rows: int) -> None:
-    chosen = Hyperparameters().resolved(rows)
-    assert chosen.epochs >= Hyperparameters().resolved(10 * rows).epochs
-    assert 1 <= chosen.epochs <= 60
-    assert Hyperparameters(epochs=2, batch_size=5).resolved(rows).epochs == 2

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pigeonhole_training.data.version import SourceFile, check_files, read_version
 from pigeonhole_training.errors import BadRequest, DataChanged
-from pigeonhole_training.version import SourceFile, check_files, read_version
 
 # as in docs/architecture.md
 DOCUMENT: dict[str, Any] = {

@@ -6,17 +6,12 @@ on the same side, however often and in whichever file it is given.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pigeonhole_training.data import Pixels, Rows
+from pigeonhole_training.data.rows import Digests, Pool, Rows
 from pigeonhole_training.errors import BadData
-
-Digests: TypeAlias = NDArray[np.uint64]
 
 HELDOUT_BELOW = np.uint64(2**64 // 5)
 VALIDATION_SHARE = 10  # one in ten of the training rows
@@ -26,34 +21,32 @@ VALIDATION_SHARE = 10  # one in ten of the training rows
 class Split:
     """The rows by what they are used for.
 
-    `source` is "test files" or "split". `digests` has one digest for each of `training` and
-    `validation` together: the model has seen both. `duplicates` training rows were taken out
-    because the same image is held out.
+    `source` is "test files" or "split". `duplicates` training rows were taken out because the same
+    image is held out.
     """
 
     training: Rows
     validation: Rows
     heldout: Rows
-    digests: Digests
     source: str
     duplicates: int
 
+    @property
+    def seen(self) -> Digests:
+        """The digests of `training` and `validation`: the model has seen both."""
+        return np.concatenate([self.training.digests, self.validation.digests])
 
-def digests_of(pixels: Pixels) -> Digests:
-    """The 8-byte BLAKE2b digest of each image's bytes, as a big-endian number."""
-    joined = b"".join(hashlib.blake2b(p.tobytes(), digest_size=8).digest() for p in pixels)
-    return np.frombuffer(joined, ">u8").astype(np.uint64)
 
-
-def split_rows(train: Rows, test: Rows) -> Split:
+def split_rows(given: Pool, test_pool: Pool) -> Split:
     """Holds out the rows of test files, or without any a fifth of all by content.
 
     Raises BadData when nothing is left to train on or to judge by.
     """
-    digests = digests_of(train.pixels)
+    train, test = given.rows(), test_pool.rows()
+    digests = train.digests
     if len(test):
         source, heldout = "test files", test
-        seen_in_test = np.isin(digests, digests_of(test.pixels))
+        seen_in_test = np.isin(digests, test.digests)
         duplicates = int(seen_in_test.sum())
         keep = ~seen_in_test
     else:
@@ -69,5 +62,5 @@ def split_rows(train: Rows, test: Rows) -> Split:
     chosen = digests % np.uint64(VALIDATION_SHARE) == 0
     if not chosen.any() or chosen.all():
         # So few rows that a tenth of them is none: the epoch is chosen by the training rows.
-        return Split(fit_on, fit_on, heldout, digests, source, duplicates)
-    return Split(fit_on.where(~chosen), fit_on.where(chosen), heldout, digests, source, duplicates)
+        return Split(fit_on, fit_on, heldout, source, duplicates)
+    return Split(fit_on.where(~chosen), fit_on.where(chosen), heldout, source, duplicates)

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 
-from pigeonhole_training.config import ResolvedHyperparameters
-from pigeonhole_training.data import Rows
 from pigeonhole_training.errors import TrainingDiverged
 from pigeonhole_training.progress import StopFlag, say
+from pigeonhole_training.watching.observer import Epoch, Run
 
-PATIENCE = 4  # epochs without a lower validation loss
 PREDICT_BATCH = 512
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training rows came to; its line is the contract with the log."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-
-    def line(self) -> str:
-        """`epoch=1; train_loss=0.5; …;`, caught by the job's MetricDefinitions."""
-        parts = asdict(self)
-        parts.pop("epoch")
-        return f"epoch={self.epoch}; " + " ".join(f"{k}={v:.4f};" for k, v in parts.items())
 
 
 class StopCallback(keras.callbacks.Callback):
@@ -65,13 +44,15 @@ class EpochCallback(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
+        # with a schedule, Keras leaves the rate out of the logs
+        logs = {"learning_rate": _rate(self.model)} | (logs or {})
         done = Epoch(
             epoch=epoch + 1,
             train_loss=float(logs["loss"]),
             train_accuracy=float(logs["accuracy"]),
             validation_loss=float(logs["val_loss"]),
             validation_accuracy=float(logs["val_accuracy"]),
+            learning_rate=float(logs["learning_rate"]),
             seconds=time.perf_counter() - self._start,
         )
         if not (math.isfinite(done.train_loss) and math.isfinite(done.validation_loss)):
@@ -83,23 +64,22 @@ class EpochCallback(keras.callbacks.Callback):
         say(done.line())
 
 
-def fit(
-    model: keras.Model,
-    training: Rows,
-    validation: Rows,
-    chosen: ResolvedHyperparameters,
-    stop: StopFlag,
-) -> list[Epoch]:
+def _rate(model: keras.Model | None) -> float:
+    return math.nan if model is None else float(model.optimizer.learning_rate)
+
+
+def fit(model: keras.Model, run: Run, stop: StopFlag) -> list[Epoch]:
     """Trains `model` in place; it ends with the weights of the epoch of lowest validation loss.
 
     The learning rate rises over the first tenth of the steps and falls along a cosine to zero.
     Raises TrainingDiverged, Stopped.
     """
-    steps = chosen.epochs * math.ceil(len(training) / chosen.batch_size)
+    recipe, (phase,) = run.recipe, run.recipe.phases
+    steps = recipe.epochs * run.steps_per_epoch
     warmup = min(steps // 10, 500)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=chosen.learning_rate / 10,
-        warmup_target=chosen.learning_rate,
+        initial_learning_rate=phase.learning_rate / 10,
+        warmup_target=phase.learning_rate,
         warmup_steps=max(warmup, 1),
         decay_steps=max(steps - warmup, 1),
     )
@@ -113,14 +93,15 @@ def fit(
     )
     epochs = EpochCallback()
     best = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=PATIENCE, restore_best_weights=True
+        monitor="val_loss", patience=recipe.patience, restore_best_weights=True
     )
+    everything = slice(None)
     model.fit(
-        training.pixels,
-        training.labels,
-        batch_size=chosen.batch_size,
-        epochs=chosen.epochs,
-        validation_data=(validation.pixels, validation.labels),
+        run.training.take(everything),
+        run.training.labels,
+        batch_size=recipe.batch_size,
+        epochs=phase.epochs,
+        validation_data=(run.validation.take(everything), run.validation.labels),
         validation_batch_size=PREDICT_BATCH,
         callbacks=[epochs, best, StopCallback(stop)],
         verbose=0,

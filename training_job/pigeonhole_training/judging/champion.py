@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pigeonhole_training.artifact import read_trained_rows
-from pigeonhole_training.data import Rows
+from pigeonhole_training.data.rows import Digests, Rows
+from pigeonhole_training.data.version import DatasetVersion
 from pigeonhole_training.errors import BadChampion
-from pigeonhole_training.evaluate import Paired, Score, compare, score
-from pigeonhole_training.onnx_model import OnnxModel
-from pigeonhole_training.split import Digests, digests_of
-from pigeonhole_training.version import DatasetVersion
+from pigeonhole_training.export.artifact import read_trained_rows
+from pigeonhole_training.export.onnx_model import OnnxModel
+from pigeonhole_training.judging.evaluate import Paired, Score, compare, score
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,10 @@ def _judge(
     if same_shape:
         # index of each of the champion's classes among ours; -1 is never a label
         ours = np.array([version.classes.index(n) if n in version.classes else -1 for n in names])
-        right = ours[champion.model.predict(heldout.pixels).argmax(axis=1)] == heldout.labels
+        right = ours[champion.model.predict(heldout).argmax(axis=1)] == heldout.labels
         own_score = score(right, heldout.labels, version.classes)
         if same_classes:
-            unseen = ~np.isin(digests_of(heldout.pixels), champion.trained_rows)
+            unseen = ~np.isin(heldout.digests, champion.trained_rows)
             paired = compare(challenger_right[unseen], right[unseen])
     return ChampionResult(
         training_job=str(document["training_job"]),

@@ -21,10 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pigeonhole_training.data import Pixels, Rows
+from pigeonhole_training.data.rows import Digests, Pixels, Probabilities, Rows
 from pigeonhole_training.errors import BadData
-from pigeonhole_training.evaluate import Probabilities
-from pigeonhole_training.split import Digests
 
 MODEL_FILES = ("model.onnx", "golden.jsonl", "trained_rows.bin", "model.json")
 GOLDEN_IMAGES = 32
@@ -62,7 +60,7 @@ def write_golden(
     with path.open("w", encoding="utf-8") as out:
         for row in rows:
             line = {
-                "png": base64.b64encode(png(heldout.pixels[row])).decode("ascii"),
+                "png": base64.b64encode(png(heldout.take(np.array([row]))[0])).decode("ascii"),
                 "label": classes[heldout.labels[row]],
                 "probabilities": [float(p) for p in probabilities[row]],
             }
@@ -94,13 +92,13 @@ def png(image: Pixels) -> bytes:
     )
 
 
-def foreground(pixels: Pixels) -> str:
+def foreground(rows: Rows) -> str:
     """`light` for light figures on a dark ground, `dark` for the opposite, else `unknown`.
 
     The ground is what an image's outermost pixels show (their median). Four images in five must
     agree, and photographs, whose edges show anything, do not.
     """
-    some = pixels[:: max(1, len(pixels) // POLARITY_ROWS)].mean(axis=3)
+    some = rows.take(slice(None, None, max(1, len(rows) // POLARITY_ROWS))).mean(axis=3)
     edge = np.concatenate([some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1]], axis=1)
     ground = np.median(edge, axis=1)
     if (ground < DARK_BELOW).mean() >= POLARITY_SHARE:

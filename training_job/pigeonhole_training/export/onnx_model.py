@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from pigeonhole_training.data import Pixels
+from pigeonhole_training.data.rows import Probabilities, Rows
 from pigeonhole_training.errors import BadExport
-from pigeonhole_training.evaluate import Probabilities
 
 TOLERANCE = 1e-4
-BATCH = 512
 
 
 class OnnxModel:
@@ -26,11 +24,11 @@ class OnnxModel:
         )
         self._input = self._session.get_inputs()[0].name
 
-    def predict(self, pixels: Pixels) -> Probabilities:
-        """Probabilities of uint8 images, `(N, classes)`; N is at least 1."""
+    def predict(self, rows: Rows) -> Probabilities:
+        """Probabilities, float32 `(N, classes)`; N is at least 1."""
         parts = [
-            self._session.run(None, {self._input: pixels[i : i + BATCH].astype(np.float32)})[0]
-            for i in range(0, len(pixels), BATCH)
+            self._session.run(None, {self._input: pixels.astype(np.float32)})[0]
+            for pixels in rows.chunks()
         ]
         return np.concatenate(parts)
 

@@ -8,9 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pigeonhole_training.data import Rows, read_rows
+from pigeonhole_training.data.csv_rows import read_rows
+from pigeonhole_training.data.rows import Pool
+from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.errors import BadData, DataChanged
-from pigeonhole_training.version import DatasetVersion, Shape, SourceFile
 
 SHAPE = Shape(height=1, width=2, channels=2)
 VERSION = DatasetVersion("d", "v" * 64, (), SHAPE, ("no", "yes, and"), ("0", "b"))
@@ -27,7 +28,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 def read(
     folder: Path, content: bytes, name: str = "a.csv", header: bool = False, rows: int | None = None
-) -> Rows:
+) -> Pool:
     (folder / name).write_bytes(content)
     file = SourceFile(name, len(content), "", "train", header, rows)
     return read_rows([file], folder, VERSION)

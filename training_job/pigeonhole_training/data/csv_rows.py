@@ -7,37 +7,18 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from pigeonhole_training.data.rows import Labels, Origins, Pixels, Pool
+from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.errors import BadData, DataChanged
-from pigeonhole_training.version import DatasetVersion, Shape, SourceFile
-
-Pixels: TypeAlias = NDArray[np.uint8]
-Labels: TypeAlias = NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """`pixels` uint8 `(N, H, W, C)`, 0-255; `labels` int32 `(N,)`, the class' index."""
-
-    pixels: Pixels
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def where(self, mask: NDArray[np.bool_]) -> Rows:
-        """The rows where `mask` is true."""
-        return Rows(self.pixels[mask], self.labels[mask])
-
-
-def read_rows(files: Sequence[SourceFile], folder: Path, version: DatasetVersion) -> Rows:
+def read_rows(files: Sequence[SourceFile], folder: Path, version: DatasetVersion) -> Pool:
     """Reads all of `files` below `folder`, in their order.
 
     Raises BadData with file and reason when a file is not rows of `version.shape`, or has a label
@@ -45,23 +26,26 @@ def read_rows(files: Sequence[SourceFile], folder: Path, version: DatasetVersion
     """
     shape = version.shape
     parts = [_read_file(file, folder, version) for file in files]
-    if not parts:
-        return Rows(
-            np.empty((0, shape.height, shape.width, shape.channels), np.uint8),
-            np.empty(0, np.int32),
-        )
-    return Rows(
-        np.concatenate([part.pixels for part in parts]),
-        np.concatenate([part.labels for part in parts]),
+    empty = np.empty((0, shape.height, shape.width, shape.channels), np.uint8)
+    counts = [len(labels) for _, labels in parts]
+    origins = Origins(
+        tuple(file.path for file in files),
+        np.repeat(np.arange(len(parts), dtype=np.int32), counts),
+        np.concatenate([np.arange(1, count + 1, dtype=np.int64) for count in [0, *counts]]),
+    )
+    return Pool.of(
+        np.concatenate([empty, *(pixels for pixels, _ in parts)]),
+        np.concatenate([np.empty(0, np.int32), *(labels for _, labels in parts)]),
+        origins,
     )
 
 
-def _read_file(file: SourceFile, folder: Path, version: DatasetVersion) -> Rows:
+def _read_file(file: SourceFile, folder: Path, version: DatasetVersion) -> tuple[Pixels, Labels]:
     frames = [_read_frame(stream, file, version.shape) for stream in _streams(folder / file.path)]
     frame = pl.concat(frames)
     if file.rows is not None and frame.height != file.rows:
         raise DataChanged(f"{file.path} has {frame.height} rows instead of {file.rows}")
-    return Rows(_pixels(frame, version.shape), _labels(frame, file, version))
+    return _pixels(frame, version.shape), _labels(frame, file, version)
 
 
 def _streams(path: Path) -> Iterator[IO[bytes] | Path]:

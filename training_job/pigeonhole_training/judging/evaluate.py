@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pigeonhole_training.data import Labels
-
-Probabilities: TypeAlias = NDArray[np.float32]
+from pigeonhole_training.data.rows import Labels
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What a job leaves: the artifact that is served, whole or not at all."""

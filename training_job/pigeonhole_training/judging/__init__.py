@@ -1,0 +1,1 @@
+"""How good a model is: alone, calibrated, and beside the champion."""
