@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from tests.unit.serving import artifact
 from tests.unit.serving.artifact import bar, encoded
 
 SAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "fashion-mnist"
+FRAMED = json.loads((Path(__file__).parents[2] / "framing.json").read_text())["vectors"]
 
 
 def label(model: Model, picture: Image.Image) -> str:
@@ -105,6 +109,16 @@ def test_an_unknown_foreground_gets_the_middle_as_it_is(signature: Signature) ->
     picture.paste((200, 10, 10), (100, 0, 200, 100))
     pixels = framing.to_input(picture, unknown)
     assert (pixels[3:-3, 3:-3] == (200, 10, 10)).all()
+
+
+@pytest.mark.parametrize("vector", FRAMED, ids=[vector["name"] for vector in FRAMED])
+def test_pictures_are_framed_as_training_frames_them(
+    signature: Signature, vector: dict[str, Any]
+) -> None:
+    unknown = replace(signature, foreground="unknown", **vector["input"])
+    pixels = framing.to_input(images.decode(base64.b64decode(vector["file"])), unknown)
+    assert pixels.shape == unknown.shape
+    assert pixels.reshape(len(pixels), -1).tolist() == vector["pixels"]
 
 
 def test_the_frame_is_learned_from_the_models_own_pictures(signature: Signature) -> None:
