@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class StepTimes:
     """Seconds of one step that was measured (most are not: measuring waits for the device).
 
     `reading` the loop waited for rows, `copying` moved them to the device, `computing` from there
-    until the step's result was there.
+    until the step's result was there. `rows` are those of this host. `loss` is this step's, NaN
+    where nobody looked; `gradients` what `gradients.norms` says after it, empty likewise.
     """
 
     step: int
@@ -43,6 +46,8 @@ class StepTimes:
     reading: float
     copying: float
     computing: float
+    loss: float = math.nan
+    gradients: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
