@@ -18,7 +18,6 @@ norms after all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import keras
@@ -113,7 +112,6 @@ class _Watched(_SavedAsPlain):
         super().update_step(gradient, variable, learning_rate)
 
 
-@cache
 def _mixed(
     mixed_in: type[_SavedAsPlain], plain: type[keras.optimizers.Optimizer]
 ) -> type[keras.optimizers.Optimizer]:
