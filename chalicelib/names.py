@@ -10,8 +10,14 @@ S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
     inbox/<batch>/batch.json                            SETTINGS
     inbox/<batch>/_READY                                READY
     models/<dataset>/<job>/output/model.tar.gz, output.tar.gz
+    checkpoints/<dataset>/<hash12>-<family>/            of unfinished attempts
+    weights/<preset>/**                                 pretrained weights, where somebody put some
     reports/<dataset>/preflight/<version>/report.json, report.txt, version.json, train.manifest
     reports/<dataset>/<job>/evaluation.json
+    reports/<dataset>/<job>/index.html, …               what the job drew
+    reports/<dataset>/<job>/failure.json, failure.txt   of a job that failed or was stopped
+    reports/<dataset>/<job>/published.json              written last: what lies there
+    reports/<dataset>/<job>/tensorboard-output/         while the job runs
     reports/misplaced/<name>.json
     work/<batch>/<run>/shards/NNNNN.jsonl, output/
     results/<batch>/<run>/…, results/<batch>/latest.json
@@ -183,8 +189,35 @@ def preflight_prefix(dataset: str, version: str) -> str:
     return f"reports/{dataset}/preflight/{version}/"
 
 
+def reports_prefix(dataset: str) -> str:
+    """Where a job's TensorBoard files go: SageMaker adds `<job>/tensorboard-output/…`."""
+    return f"reports/{dataset}/"
+
+
+def job_reports_prefix(dataset: str, job: str) -> str:
+    return f"reports/{dataset}/{job}/"
+
+
 def evaluation_key(dataset: str, job: str) -> str:
-    return f"reports/{dataset}/{job}/evaluation.json"
+    return job_reports_prefix(dataset, job) + "evaluation.json"
+
+
+def published_key(dataset: str, job: str) -> str:
+    """What was published of a job's reports; its presence says that nothing more will come."""
+    return job_reports_prefix(dataset, job) + "published.json"
+
+
+def checkpoints_prefix(dataset: str, version: str, family: int) -> str:
+    """Checkpoints that attempts of one family share: `family` is the number of its first attempt.
+
+    An attempt after a failed or stopped one belongs to its family and goes on from where it was;
+    training finished data once more begins a family, and so from nothing.
+    """
+    return f"checkpoints/{dataset}/{version[:12]}-{family}/"
+
+
+def weights_prefix(preset: str) -> str:
+    return f"weights/{preset}/"
 
 
 def misplaced_key(key: str) -> str:

@@ -25,12 +25,16 @@ class Settings:
     table: str
     events_queue_url: str
     work_queue_url: str
-    training_image: str
+    training_image_cpu: str
+    training_image_gpu: str
     serving_image: str
     training_role_arn: str
     endpoint_role_arn: str
     transform_role_arn: str
     training_instance_type: str
+    training_spot: bool
+    training_max_runtime_seconds: int
+    training_max_wait_seconds: int
     transform_instance_type: str
     code_version: str
     default_dataset: str
@@ -41,7 +45,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all variables. Raises SettingsMissing, which names all that are wrong."""
-        values: dict[str, str | int] = {}
+        values: dict[str, str | int] = {}  # a bool is an int
         wrong: list[str] = []
         for field in fields(cls):
             variable = PREFIX + field.name.upper()
@@ -51,6 +55,10 @@ class Settings:
                     values[field.name] = int(text)
                 except ValueError:
                     wrong.append(f"{variable} (a whole number)")
+            elif field.type == "bool":
+                values[field.name] = text.lower() == "true"
+                if text.lower() not in ("true", "false"):
+                    wrong.append(f"{variable} (true or false)")
             elif text or field.name in MAY_BE_EMPTY:
                 values[field.name] = text
             else:

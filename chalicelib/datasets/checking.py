@@ -80,8 +80,14 @@ def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
 
 
 def start_attempt(parts: Parts, state: State, attempt: int) -> State:
-    """Note the attempt before its job is made, so that no number is used twice."""
+    """Note the attempt before its job is made, so that no number is used twice.
+
+    After a failed or stopped attempt it goes on from that one's checkpoints; where the version's
+    newest attempt was finished, it starts from nothing.
+    """
     version = state.version or ""
+    past = state.past_of(version)
+    family = past.family if past.family and past.package is None else attempt
     job = parts.names.job(state.dataset, version, attempt)
     state = replace(
         state,
@@ -92,6 +98,6 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
         message=f"training job {job} is about to start",
     )
     note = replace(
-        state.past_of(version), attempt=attempt, package=None, outcome=None, report=state.report
+        past, attempt=attempt, family=family, package=None, outcome=None, report=state.report
     )
     return state.remember(version, note)

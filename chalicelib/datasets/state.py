@@ -58,6 +58,7 @@ class Past:
     package: str | None = None
     report: str | None = None
     by_person: bool = False  # a person, not the gate, rejected it
+    family: int = 0  # the first of the attempts that share checkpoints with the newest
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,22 +11,13 @@ from chalicelib import names
 from chalicelib.aws.registry import Approval
 from chalicelib.aws.training import JobStatus, TrainingJob
 from chalicelib.datasets.artifact import read_evaluation
-from chalicelib.datasets.checking import read_report, start_attempt
+from chalicelib.datasets.checking import start_attempt
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.request import job_request
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import InputRefused, RequestRefused
 
-METRICS = (
-    "train:loss",
-    "train:accuracy",
-    "validation:loss",
-    "validation:accuracy",
-    "heldout:accuracy",
-    "champion:accuracy",
-)
-VOLUME_GB = 30
-MAX_RUNTIME_SECONDS = 4 * 3600
 # Failures of the service, not of the data or the script. Tried once more, under the next number.
 _OF_THE_SERVICE = re.compile(r"InternalServerError|CapacityError|insufficient capacity", re.I)
 SERVICE_RETRIES = 1
@@ -60,64 +50,6 @@ def _ended(parts: Parts, state: State, job: TrainingJob) -> State:
     else:
         message = f"training job {job.name} failed: {job.reason}"
     return state.settle(Phase.FAILED, Outcome.FAILED, message)
-
-
-def job_request(parts: Parts, state: State) -> dict[str, Any]:
-    """CreateTrainingJob's request."""
-    settings, storage = parts.settings, parts.storage
-    version = state.version or ""
-    preflight = names.preflight_prefix(state.dataset, version)
-    channels = [
-        _channel("train", "ManifestFile", storage.uri(preflight + "train.manifest")),
-        _channel("version", "S3Prefix", storage.uri(preflight + "version.json")),
-    ]
-    if state.champion is not None:
-        key = names.model_key(state.dataset, state.champion.training_job)
-        channels.append(_channel("champion", "S3Prefix", storage.uri(key)))
-    return {
-        "TrainingJobName": state.training_job,
-        "AlgorithmSpecification": {
-            "TrainingImage": settings.training_image,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": [
-                {"Name": metric, "Regex": rf"\b{metric.replace(':', '_')}=([-+.0-9eE]+);"}
-                for metric in METRICS
-            ],
-        },
-        "RoleArn": settings.training_role_arn,
-        "HyperParameters": _hyperparameters(parts, state),
-        "InputDataConfig": channels,
-        "OutputDataConfig": {
-            "S3OutputPath": storage.uri(names.models_prefix(state.dataset)).rstrip("/"),
-            "CompressionType": "GZIP",  # serverless endpoints and batch transform take nothing else
-        },
-        "ResourceConfig": {
-            "InstanceType": settings.training_instance_type,
-            "InstanceCount": 1,
-            "VolumeSizeInGB": VOLUME_GB,
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": MAX_RUNTIME_SECONDS},
-        "EnableManagedSpotTraining": False,
-        "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
-    }
-
-
-def _hyperparameters(parts: Parts, state: State) -> dict[str, str]:
-    report: Mapping[str, Any] = read_report(parts, state) or {}
-    chosen = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
-    code = parts.storage.uri(names.code_key(parts.settings.code_version))
-    return chosen | {
-        "sagemaker_program": "train.py",
-        "sagemaker_submit_directory": code,
-        "dataset": state.dataset,
-        "dataset_version": state.version or "",
-        "code_version": parts.settings.code_version,
-    }
-
-
-def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
-    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
 def _register(parts: Parts, state: State) -> State:

@@ -17,7 +17,7 @@ from cli.stack.code import TrainingCode, training_code
 from cli.stack.errors import DeployFailed
 from cli.stack.images import training_image_parameters
 from cli.stack.moved import Items, has_moved, read_items, write_items
-from cli.stack.package import package, stage_settings
+from cli.stack.package import package
 from cli.stack.progress import Progress, silent
 from cli.stack.template import located
 
@@ -109,11 +109,10 @@ def deploy(
         if status is None:
             _adopt_bucket(stack, packaged.template, where, progress)
         _upload_code(buckets, where, code)  # before the functions name it
-    settings = stage_settings(repo, stage)
     parameters = {
         "Stage": stage,
         "CodeVersion": code.version,
-        **training_image_parameters(where.region, settings["PIGEONHOLE_TRAINING_INSTANCE_TYPE"]),
+        **training_image_parameters(where.region),
     }
     verb = "creating" if status is None else "updating"
     progress(f"{verb} stack {where.stack}")

@@ -14,14 +14,8 @@ _OTHER_ACCOUNTS = {
     "eu-south-1": "692866216735",
     "me-south-1": "217643126080",
 }
-_TENSORFLOW = "2.21.0-{processor}-py312-sagemaker"
 
 
-def training_image_parameters(region: str, instance_type: str) -> dict[str, str]:
-    """`TrainingImageAccount` and `TrainingImageTag` for a region and an instance type (`ml.…`)."""
-    family = instance_type.removeprefix("ml.").split(".")[0]
-    processor = "gpu" if family.startswith(("g", "p")) else "cpu"
-    return {
-        "TrainingImageAccount": _OTHER_ACCOUNTS.get(region, _USUAL_ACCOUNT),
-        "TrainingImageTag": _TENSORFLOW.format(processor=processor),
-    }
+def training_image_parameters(region: str) -> dict[str, str]:
+    """`TrainingImageAccount` for a region; which image a job runs follows from its instances."""
+    return {"TrainingImageAccount": _OTHER_ACCOUNTS.get(region, _USUAL_ACCOUNT)}

@@ -1,0 +1,121 @@
+"""CreateTrainingJob's request: all that a training job is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib import names
+from chalicelib.datasets.checking import read_report
+from chalicelib.datasets.instances import Instances, chosen, image
+from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.state import State
+
+DEFAULT_PRESET = "default"
+VOLUME_GB = 30
+# SageMaker's own, after an InternalServerError; the job goes on from its checkpoint.
+SERVICE_RETRIES = 2
+# CloudWatch metric -> what stands before `=` in the job's log lines (docs/architecture.md).
+METRICS = {
+    "train:loss": "train_loss",
+    "train:accuracy": "train_accuracy",
+    "train:learning_rate": "learning_rate",
+    "validation:loss": "validation_loss",
+    "validation:accuracy": "validation_accuracy",
+    "epoch:seconds": "seconds",
+    "heldout:accuracy": "heldout_accuracy",
+    "champion:accuracy": "champion_accuracy",
+}
+
+
+def preset_of(report: Mapping[str, Any]) -> str:
+    """The preset that the checked dataset.json names, as a member or among hyperparameters."""
+    named = report.get("preset") or report.get("hyperparameters", {}).get("preset")
+    return str(named or DEFAULT_PRESET)
+
+
+def job_request(parts: Parts, state: State) -> dict[str, Any]:
+    """The request for the state's attempt. What dataset.json asks for stands in the preflight's
+    report, where it was checked."""
+    settings, storage = parts.settings, parts.storage
+    report = read_report(parts, state) or {}
+    instances = chosen(report.get("instances"), settings)
+    request: dict[str, Any] = {
+        "TrainingJobName": state.training_job,
+        "AlgorithmSpecification": {
+            "TrainingImage": image(instances, settings),
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": metric, "Regex": rf"\b{written}=([-+.0-9eE]+);"}
+                for metric, written in METRICS.items()
+            ],
+        },
+        "RoleArn": settings.training_role_arn,
+        "HyperParameters": _hyperparameters(parts, state, report),
+        "InputDataConfig": _channels(parts, state, report),
+        "OutputDataConfig": {
+            "S3OutputPath": storage.uri(names.models_prefix(state.dataset)).rstrip("/"),
+            "CompressionType": "GZIP",  # serverless endpoints and batch transform take nothing else
+        },
+        "CheckpointConfig": {"S3Uri": storage.uri(_checkpoints(state)).rstrip("/")},
+        "TensorBoardOutputConfig": {
+            "S3OutputPath": storage.uri(names.reports_prefix(state.dataset)).rstrip("/")
+        },
+        "ResourceConfig": {
+            "InstanceType": instances.type,
+            "InstanceCount": instances.count,
+            "VolumeSizeInGB": VOLUME_GB,
+        },
+        "RetryStrategy": {"MaximumRetryAttempts": SERVICE_RETRIES},
+        "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
+    }
+    return request | _stopping(parts, instances)
+
+
+def _checkpoints(state: State) -> str:
+    version = state.version or ""
+    family = state.past_of(version).family or state.attempt
+    return names.checkpoints_prefix(state.dataset, version, family)
+
+
+def _stopping(parts: Parts, instances: Instances) -> dict[str, Any]:
+    longest = parts.settings.training_max_runtime_seconds
+    stopping = {"MaxRuntimeInSeconds": longest}
+    if instances.spot:  # with the waiting for spare capacity; SageMaker wants it no less
+        stopping["MaxWaitTimeInSeconds"] = max(longest, parts.settings.training_max_wait_seconds)
+    return {"EnableManagedSpotTraining": instances.spot, "StoppingCondition": stopping}
+
+
+def _channels(parts: Parts, state: State, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    uri = parts.storage.uri
+    preflight = names.preflight_prefix(state.dataset, state.version or "")
+    channels = [
+        _channel("train", "ManifestFile", uri(preflight + "train.manifest")),
+        _channel("version", "S3Prefix", uri(preflight + "version.json")),
+    ]
+    if state.champion is not None:
+        key = names.model_key(state.dataset, state.champion.training_job)
+        channels.append(_channel("champion", "S3Prefix", uri(key)))
+    weights = names.weights_prefix(preset_of(report))
+    if any(not found.key.endswith("/") for found in parts.storage.list(weights)):
+        channels.append(_channel("weights", "S3Prefix", uri(weights)))
+    return channels
+
+
+def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> dict[str, str]:
+    given = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
+    return given | {
+        "preset": preset_of(report),
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": parts.storage.uri(
+            names.code_key(parts.settings.code_version)
+        ),
+        "dataset": state.dataset,
+        "dataset_version": state.version or "",
+        "code_version": parts.settings.code_version,
+    }
