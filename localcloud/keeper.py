@@ -88,10 +88,18 @@ def _prctl() -> Callable[[int, int], object]:
 
 
 def _spawn(command: list[str], prctl: Callable[[int, int], object]) -> int:
-    """Start the command in a new session; returns its process id, which is its group's too."""
+    """Start the command in a new session; returns its process id, which is its group's too.
+
+    Returns once the command itself runs (the pipe closes on exec): an order that came before would
+    find no group yet, or be swallowed by the handlers that the fork has from the keeper.
+    """
     keeper = os.getpid()
+    executed, running = os.pipe()
     child = os.fork()
     if child:
+        os.close(running)
+        os.read(executed, 1)
+        os.close(executed)
         return child
     try:
         os.setsid()

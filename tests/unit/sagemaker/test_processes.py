@@ -99,6 +99,15 @@ def test_wait_has_a_limit() -> None:
     process.wait(20)
 
 
+def test_orders_count_from_the_first_moment_on() -> None:
+    for order in ("kill", "terminate"):
+        started = [processes.start(["sleep", "600"], env=ENVIRONMENT) for _ in range(8)]
+        for process in started:
+            getattr(process, order)()
+        for process in started:
+            assert process.wait(20) != 0
+
+
 def test_what_a_command_leaves_running_goes_with_it() -> None:
     lines: list[str] = []
     code = (
