@@ -297,7 +297,8 @@ def _reaches(trial: Trial, target: float | None) -> bool:
 def _failure(ended: list[Trial], *, over: bool) -> str | None:
     """Why the job fails: the first five trials, or all where there are fewer, came to nothing.
 
-    SageMaker's own sentences are not documented; these say the same. Trials that the service itself lost are not held against it.
+    SageMaker's own sentences are not documented; these say the same. Trials that the service
+    itself lost are not held against it.
     """
     if any(trial.result is not None for trial in ended):
         return None
