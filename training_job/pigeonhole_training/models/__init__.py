@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pigeonhole_training.errors import BadRequest
-from pigeonhole_training.models import default
+from pigeonhole_training.models import cnn, default, dense
 from pigeonhole_training.models.preset import Preset
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (default.PRESET,)}
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (default.PRESET, dense.DENSE_128, dense.DENSE_256_128_32, cnn.PRESET)
+}
 
 
 def preset_of(name: str) -> Preset:
