@@ -124,7 +124,11 @@ def dispatcher() -> Dispatcher:
             names.Owner.DATASET: datasets().reconcile,
             names.Owner.BATCH: batches().reconcile,
         },
-        workers={"preflight": datasets().preflight, "results": results_writer().write},
+        workers={
+            "preflight": datasets().preflight,
+            "reports": datasets().publish,
+            "results": results_writer().write,
+        },
         storage=storage(),
         table=table(),
         queues=queues(),

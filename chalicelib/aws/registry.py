@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from chalicelib.aws.translate import ours_if_exists, sagemaker_errors
+from chalicelib.aws.translate import ours_if_exists, refusals, sagemaker_errors
 from chalicelib.errors import ResourceNotFound
 
 NEWEST = 100  # packages looked at when one is searched
@@ -38,7 +38,10 @@ class Registry(Protocol):
         """CreateModelPackageGroup; one of that name is success."""
 
     def register(self, request: Mapping[str, Any]) -> str:
-        """CreateModelPackage (with its ClientToken); the package's ARN."""
+        """CreateModelPackage (with its ClientToken); the package's ARN.
+
+        Raises LimitReached, Throttled, RequestRefused, AccessDenied.
+        """
 
     def describe(self, arn: str) -> Package | None:
         """The package, or None."""
@@ -65,7 +68,7 @@ class SageMakerRegistry:
             )
 
     def register(self, request: Mapping[str, Any]) -> str:
-        with sagemaker_errors():
+        with sagemaker_errors(), refusals():
             return str(self._client.create_model_package(**request)["ModelPackageArn"])
 
     def describe(self, arn: str) -> Package | None:

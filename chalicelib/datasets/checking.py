@@ -95,6 +95,9 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
         attempt=attempt,
         training_job=job,
         package=None,
+        publishing=None,
+        publish_until=None,
+        report_problem=None,
         message=f"training job {job} is about to start",
     )
     note = replace(

@@ -14,7 +14,7 @@ from chalicelib.datasets.state import State
 DEFAULT_PRESET = "default"
 VOLUME_GB = 30
 # SageMaker's own, after an InternalServerError; the job goes on from its checkpoint.
-SERVICE_RETRIES = 2
+INTERNAL_ERROR_RETRIES = 2
 # CloudWatch metric -> what stands before `=` in the job's log lines (docs/architecture.md).
 METRICS = {
     "train:loss": "train_loss",
@@ -51,7 +51,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
             ],
         },
         "RoleArn": settings.training_role_arn,
-        "HyperParameters": _hyperparameters(parts, state, report),
+        "HyperParameters": hyperparameters(parts, state, report),
         "InputDataConfig": _channels(parts, state, report),
         "OutputDataConfig": {
             "S3OutputPath": storage.uri(names.models_prefix(state.dataset)).rstrip("/"),
@@ -66,7 +66,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
             "InstanceCount": instances.count,
             "VolumeSizeInGB": VOLUME_GB,
         },
-        "RetryStrategy": {"MaximumRetryAttempts": SERVICE_RETRIES},
+        "RetryStrategy": {"MaximumRetryAttempts": INTERNAL_ERROR_RETRIES},
         "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
     }
     return request | _stopping(parts, instances)
@@ -107,7 +107,8 @@ def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def _hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> dict[str, str]:
+def hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> dict[str, str]:
+    """What the script is told; `report` is the preflight's."""
     given = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
     return given | {
         "preset": preset_of(report),

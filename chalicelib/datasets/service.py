@@ -17,9 +17,10 @@ from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
-from chalicelib.datasets import checking, deployment, intake, judging, training
+from chalicelib.datasets import checking, deployment, intake, judging, publishing, training
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.reports import Publisher
 from chalicelib.datasets.state import Champion, Move, Outcome, Past, Phase, State, rest
 from chalicelib.errors import (
     AccessDenied,
@@ -89,6 +90,17 @@ class Datasets:
         )
         self._parts.queues.wake(names.dataset_id(dataset))
 
+    def publish(self, fields: Mapping[str, Any]) -> None:
+        """Publish a job's reports (in the `work` function), then wake the reconciler."""
+        dataset = names.check_name(names.Owner.DATASET, str(fields["dataset"]))
+        job = str(fields["job"])
+        run = self._parts.names.parse_job(job)
+        if run is None or run.name != dataset:
+            self._parts.logger.error("no job of this dataset", dataset=dataset, job=job)
+            return
+        Publisher(self._parts.storage, self._parts.clock, self._parts.logger).run(dataset, job)
+        self._parts.queues.wake(names.dataset_id(dataset))
+
     def status(self, name: str) -> dict[str, Any]:
         """The dataset status of docs/architecture.md. Raises DatasetNotFound, NameRefused."""
         return self._status(State.from_json(self._item(name).state))
@@ -125,7 +137,7 @@ class Datasets:
         item = self._table.get(names.dataset_id(name))
         state = self._rebuilt(name) if item is None else State.from_json(item.state)
         try:
-            move = STEPS[state.phase](self._parts, state)
+            move = STEPS[state.phase](self._parts, publishing.noticed(self._parts, state))
         except Unavailable as error:
             self._parts.logger.warning("AWS refuses for now", dataset=name, reason=str(error))
             move = rest(replace(state, message=f"waiting for AWS: {error}"), wake=RETRY_SECONDS)

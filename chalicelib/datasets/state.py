@@ -92,6 +92,9 @@ class State:
     seen: str | None = None  # version last seen while waiting for quiet, and since when
     seen_at: str | None = None
     wake_at: str | None = None  # a delayed message is on its way
+    publishing: str | None = None  # the job whose reports are being published
+    publish_until: str | None = None  # when the flow goes on without them; None: it has
+    report_problem: str | None = None  # why a job has no report, or not all of it
     past: Mapping[str, Past] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +124,7 @@ class State:
         return {
             "dataset": self.dataset,
             "phase": self.phase,
-            "message": self.message,
+            "message": self.message + self._remark(),
             "version": self.version,
             "attempt": self.attempt,
             "training_job": self.training_job,
@@ -133,6 +136,14 @@ class State:
             "endpoint": endpoint,
             "updated": self.updated,
         }
+
+    def _remark(self) -> str:
+        """What people should know of the report besides, once all is settled."""
+        if not self.settled:
+            return ""
+        if self.publishing is not None:
+            return "; its report is still being published"
+        return f"; its report: {self.report_problem}" if self.report_problem else ""
 
     def past_of(self, version: str | None) -> Past:
         return self.past.get(version or "", Past())

@@ -98,6 +98,7 @@ class World:
     results: list[Trained | Broken] = field(default_factory=list)  # of the coming jobs, in order
 
     def __post_init__(self) -> None:
+        self.reports = {"reports/index.html": b"<!doctype html>"}  # of the coming jobs
         self.storage = MemoryStorage(SETTINGS.bucket, lambda: self.now, self.tick)
         self.table = MemoryTable(self.tick)
         self.queues = MemoryQueues(self.tick)
@@ -159,7 +160,7 @@ class World:
         evaluation = json.dumps(self._evaluation(name, result)).encode()
         self.storage.put_bytes(
             folder + "output.tar.gz",
-            pack({"history.json": b"[]", "evaluation.json": evaluation}),
+            pack({"history.json": b"[]", "evaluation.json": evaluation} | self.reports),
             "",
         )
         self.storage.put_bytes(folder + "model.tar.gz", pack(artifact(name)), "")
@@ -208,7 +209,9 @@ class World:
             self._call(self.reconcile)
         elif self.queues.asked:
             message = self.queues.asked.pop(0)
-            if not survived(partial(self.datasets.preflight, message["preflight"])):
+            [(kind, fields)] = message.items()
+            worker = {"preflight": self.datasets.preflight, "reports": self.datasets.publish}[kind]
+            if not survived(partial(worker, fields)):
                 self.queues.asked.append(message)  # SQS delivers it again
         elif self.training.running():
             self.end_job(self.training.running()[0])
