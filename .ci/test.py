@@ -2,7 +2,7 @@
 
 The containers' tests run in the containers' own environments with nothing but pytest beside them,
 those of other clients (the SageMaker SDK, the AWS CLI) in `.venvs/clients`; all other tests run in
-`.venv`. Two groups run at a time: the end-to-end tests wait more than they
+`.venv`. Three groups run at a time: the end-to-end tests wait more than they
 compute. A group's output is printed when it ends. The last line is `N passed, N failed`. Exit
 status: 0 when nothing failed.
 
@@ -26,7 +26,7 @@ REPO = Path(__file__).resolve().parents[1]
 VENVS = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs")
 CONTAINERS = {"serving": "serving", "training_job": "training"}
 NO_TESTS_COLLECTED = 5
-AT_ONCE = 2
+AT_ONCE = 3
 
 
 @dataclass(frozen=True)
