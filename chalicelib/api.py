@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from chalice.app import Blueprint, Chalice
 
 from chalicelib import http
+from chalicelib.aws.links import Links
 from chalicelib.predict import payload
 from chalicelib.predict.choice import DatasetStatuses
 from chalicelib.predict.service import Predictor
@@ -19,6 +20,9 @@ class Datasets(DatasetStatuses, Protocol):
 
     def retrain(self, name: str) -> Mapping[str, Any]:
         """Train the present version once more; the status. Raises DatasetNotFound, Conflict."""
+
+    def report_key(self, name: str) -> str:
+        """Where the newest report lies. Raises DatasetNotFound, ReportNotFound."""
 
 
 class Batches(Protocol):
@@ -36,6 +40,7 @@ class Services:
     predictor: Predictor
     datasets: Datasets
     batches: Batches
+    links: Links
 
 
 def install(app: Chalice, services: Callable[[], Services], *, key_required: bool) -> None:
@@ -79,6 +84,7 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
                 "predict_with": "POST /datasets/{name}/predict",
                 "datasets": "GET /datasets",
                 "dataset": "GET /datasets/{name}",
+                "report": "GET /datasets/{name}/report",
                 "retrain": "POST /datasets/{name}/retrain",
                 "batch": "GET /batches/{name}",
             },
@@ -99,6 +105,11 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
     @route("/datasets/{name}", "GET")
     def describe_dataset(name: str) -> Mapping[str, Any]:
         return services().datasets.status(name)
+
+    @route("/datasets/{name}/report", "GET")
+    def report(name: str) -> http.JsonResponse:
+        url = services().links.to(services().datasets.report_key(name))
+        return http.answer({"report": url}, 302, {"Location": url})
 
     @route("/datasets/{name}/retrain", "POST")
     def retrain(name: str) -> http.JsonResponse:

@@ -10,6 +10,7 @@ PigeonholeError
 ├── NotFound
 │   ├── DatasetNotFound
 │   ├── BatchNotFound
+│   ├── ReportNotFound       nothing has been reported of the dataset yet
 │   ├── ObjectNotFound       an S3 object
 │   └── ResourceNotFound     a SageMaker resource
 ├── Conflict
@@ -72,6 +73,10 @@ class DatasetNotFound(NotFound):
 
 class BatchNotFound(NotFound):
     code = "batch_not_found"
+
+
+class ReportNotFound(NotFound):
+    code = "report_not_found"
 
 
 class ObjectNotFound(NotFound):

@@ -16,6 +16,7 @@ from botocore.config import Config
 from chalicelib import names
 from chalicelib.api import Services
 from chalicelib.aws.endpoints import SageMakerEndpoints, SageMakerRuntime
+from chalicelib.aws.links import SIGNING, S3Links
 from chalicelib.aws.queues import Queues
 from chalicelib.aws.registry import SageMakerRegistry
 from chalicelib.aws.storage import Storage
@@ -43,14 +44,19 @@ def settings() -> Settings:
 
 
 @cache
-def client(service: str, read_seconds: int = READ_SECONDS, attempts: int = 4) -> Any:
-    """A boto3 client; `attempts` counts the first try."""
+def client(
+    service: str,
+    read_seconds: int = READ_SECONDS,
+    attempts: int = 4,
+    extra: Config | None = None,
+) -> Any:
+    """A boto3 client; `attempts` counts the first try, `extra` is what it needs besides."""
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return boto3.client(service, config=config)
+    return boto3.client(service, config=config.merge(extra) if extra else config)
 
 
 @cache
@@ -113,7 +119,8 @@ def results_writer() -> ResultsWriter:
 def services() -> Services:
     runtime = SageMakerRuntime(client("sagemaker-runtime", INVOKE_SECONDS, attempts=1))
     predictor = Predictor(settings().stage, choice(), runtime)
-    return Services(settings().stage, predictor, datasets(), batches())
+    links = S3Links(client("s3", extra=SIGNING), settings().bucket)
+    return Services(settings().stage, predictor, datasets(), batches(), links)
 
 
 @cache

@@ -84,6 +84,13 @@ def left_something(parts: Parts, state: State) -> bool:
     return parts.storage.head(key) is not None
 
 
+def page(parts: Parts, dataset: str, job: str) -> str | None:
+    """The s3 URI of the page that a job drew, once it is published."""
+    name = (_published(parts, dataset, job) or {}).get("page")
+    prefix = names.job_reports_prefix(dataset, job)
+    return parts.storage.uri(prefix + str(name)) if name else None
+
+
 def _published(parts: Parts, dataset: str, job: str) -> Mapping[str, Any] | None:
     try:
         found: Mapping[str, Any] = parts.storage.get_json(names.published_key(dataset, job))
@@ -94,10 +101,8 @@ def _published(parts: Parts, dataset: str, job: str) -> Mapping[str, Any] | None
 
 def _taken_up(parts: Parts, state: State, found: Mapping[str, Any]) -> State:
     state = replace(state, publishing=None, publish_until=None, report_problem=found.get("problem"))
-    page = found.get("page")
-    if not page:
+    if not found.get("page"):
         return state
-    prefix = names.job_reports_prefix(state.dataset, str(found["training_job"]))
-    state = replace(state, report=parts.storage.uri(prefix + str(page)))
+    state = replace(state, report=page(parts, state.dataset, str(found["training_job"])))
     version = state.version or ""
     return state.remember(version, replace(state.past_of(version), report=state.report))

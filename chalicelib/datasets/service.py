@@ -26,6 +26,7 @@ from chalicelib.errors import (
     AccessDenied,
     Conflict,
     DatasetNotFound,
+    ReportNotFound,
     RevisionConflict,
     Unavailable,
 )
@@ -132,6 +133,19 @@ class Datasets:
             return self._status(asked)
         raise Conflict(f"{name} is changing too fast: try again")
 
+    def report_key(self, name: str) -> str:
+        """The key of the report that the status names, else of the champion's.
+
+        Raises DatasetNotFound, NameRefused, ReportNotFound.
+        """
+        state = State.from_json(self._item(name).state)
+        uri = state.report
+        if uri is None and state.champion is not None:
+            uri = state.past_of(state.champion.version).report
+        if uri is None:
+            raise ReportNotFound(f"there is no report on {name} yet: its data was not checked")
+        return uri.removeprefix(self._parts.storage.uri(""))
+
     def _step(self, name: str) -> bool:
         """One step; is there another one to take at once?"""
         item = self._table.get(names.dataset_id(name))
@@ -213,5 +227,10 @@ class Datasets:
             None if accuracy is None else float(accuracy),
             iso(parts.clock()),
         )
-        past = Past(attempt=run.attempt, outcome=Outcome.LIVE, package=package.arn)
+        past = Past(
+            attempt=run.attempt,
+            outcome=Outcome.LIVE,
+            package=package.arn,
+            report=publishing.page(parts, name, endpoint.config),
+        )
         return replace(state, champion=champion).remember(version, past)

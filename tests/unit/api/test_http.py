@@ -27,6 +27,11 @@ class MemoryBatches:
         return {"batch": batch, "phase": "Done"}
 
 
+class MemoryLinks:
+    def to(self, key: str) -> str:
+        return f"https://bucket.s3.amazonaws.com/{key}?X-Amz-Signature=0"
+
+
 @dataclass
 class Answer:
     status: int
@@ -42,7 +47,7 @@ class Api:
     ) -> None:
         self.datasets, self.runtime = datasets, runtime
         predictor = Predictor("local", Choice(datasets, ""), runtime)
-        services = api.Services("local", predictor, datasets, MemoryBatches())
+        services = api.Services("local", predictor, datasets, MemoryBatches(), MemoryLinks())
         self.app = Chalice("test", configure_logs=False)
         api.install(self.app, lambda: services, key_required=key_required)
 
@@ -246,7 +251,7 @@ def test_chalice_can_package_the_routes(key_required: bool) -> None:
     validate_routes(app.routes)
     validate_route_content_types(app.routes, app.api.binary_types)
     entries = [entry for methods in app.routes.values() for entry in methods.values()]
-    assert len(entries) == 7
+    assert len(entries) == 8
     assert {bool(entry.api_key_required) for entry in entries} == {key_required}
     assert "*/*" in app.api.binary_types
     assert set(entries[0].content_types) <= set(app.api.binary_types)
@@ -259,3 +264,12 @@ def test_text_goes_out_as_text_whatever_the_caller_accepts() -> None:
         "POST", "/predict", PNG, {"Accept": ""}
     )
     assert answer.body == {"label": "Tasche 👜"}
+
+
+def test_a_dataset_s_report_is_one_redirect_away(calls: Api) -> None:
+    answer = calls.call("GET", "/datasets/{name}/report", name="digits")
+    url = "https://bucket.s3.amazonaws.com/reports/digits/job-1/index.html?X-Amz-Signature=0"
+    assert (answer.status, answer.headers["Location"]) == (302, url)
+    assert answer.body == {"report": url}
+    missing = calls.call("GET", "/datasets/{name}/report", name="nothing")
+    assert (missing.status, missing.body["error"]) == (404, "dataset_not_found")

@@ -35,6 +35,9 @@ class MemoryDatasets:
         self.retrained.append(name)
         return self.status(name)
 
+    def report_key(self, name: str) -> str:
+        return f"reports/{name}/{self.status(name)['champion']['training_job']}/index.html"
+
 
 class MemoryRuntime:
     """Answers what it was made with, or raises it; `asked` is what it was called with."""
