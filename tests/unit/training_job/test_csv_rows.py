@@ -63,13 +63,17 @@ def test_rows_arrive_whole_and_in_order(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"0,1,2,3,4\nb,5,6,7\n", "empty field|values"),
-        (b"0,1,2,3,4,5\n", "4 values"),
-        (b"0,1,2,3,256\n", "256"),
-        (b"0,1,2,3,-1\n", "-1"),
-        (b"0,1,2,3,x\n", "x"),
-        (b"0,1,,3,4\n", "1 empty field"),
-        (b"7,1,2,3,4\n", "label '7'"),
+        (b"0,1,2,3,4\nb,5,6,7\n", "row 2: 4 fields instead of a label and 4 values"),
+        (b"0,1,2,3,4,5\n", "row 1: 6 fields"),
+        (TWO_ROWS + b"0,1,2,3,256\n", "row 3, column 5: '256' is not a whole number from 0 to 255"),
+        (b"0,1,2,3,-1\n", "column 5: '-1' is not"),
+        (b"0,1,2,3,1.5\n", "column 5: '1.5' is not"),
+        (b"0,1,2,3,x\n", "column 5: 'x' is not"),
+        (b"\n0,1,2,3,4\n\n0,1,,3,4\n", "row 2, column 3: an empty field"),
+        (TWO_ROWS + b"0,1,nan,3,4\n", "row 3, column 3: 'nan', a missing value"),
+        (b"0,1,2,3,inf\n", "column 5: 'inf' is not"),
+        (TWO_ROWS + b"7,1,2,3,4\n", "row 3 has the label '7'"),
+        (b",1,2,3,4\n", "row 1: the label is empty"),
     ],
 )
 def test_what_is_no_row_is_refused_with_file_and_reason(

@@ -92,8 +92,8 @@ def test_too_few_rows_for_a_validation_part_are_all_trained_on() -> None:
 
 
 def test_nothing_to_judge_by_and_nothing_to_train_on_are_refused() -> None:
-    one = rows(1)
-    with pytest.raises(BadData, match="held out"):
-        split_rows(one, one)
-    with pytest.raises(BadData):
+    two = rows(2)
+    with pytest.raises(BadData, match="also held out"):
+        split_rows(two, two)
+    with pytest.raises(BadData, match="no row"):
         split_rows(NONE, NONE)

@@ -63,7 +63,7 @@ def test_the_documented_form_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 3},
         {"classes": ["one"], "labels": ["0"]},
         {"labels": ["0"]},
         {"classes": ["same", "same"]},
