@@ -44,6 +44,7 @@ def card_content(
                 "user_provided_hyper_parameters": [
                     {"name": name[:255], "value": value[:255]}
                     for name, value in sorted(hyperparameters.items())
+                    if not name.startswith("sagemaker_")
                 ],
             }
         },

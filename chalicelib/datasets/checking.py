@@ -10,6 +10,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.clock import iso
+from chalicelib.datasets.choices import choices
 from chalicelib.datasets.content import look
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
@@ -68,6 +69,8 @@ def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
         return state.settle(Phase.FAILED, Outcome.FAILED, str(report["summary"]))
     if not report["ok"]:
         return state.settle(Phase.REFUSED, Outcome.REFUSED, str(report["summary"]))
+    chosen = choices(report, parts.settings)
+    state = replace(state, preset=chosen.preset, instances=str(chosen.instances))
     past = state.past_of(version)
     attempt = past.attempt + 1
     # Attempts that this item knows nothing of (it was lost once) keep their names. The first one is

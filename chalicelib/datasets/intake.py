@@ -101,6 +101,8 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
         ),
         package=past.package,
         report=past.report,
+        preset=None,
+        instances=None,
         publishing=None,
         publish_until=None,
         report_problem=None,

@@ -12,10 +12,10 @@ from chalicelib.aws.registry import Approval
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.card import card_content
 from chalicelib.datasets.checking import read_report
+from chalicelib.datasets.choices import choices
 from chalicelib.datasets.gate import Evaluation
-from chalicelib.datasets.instances import chosen, image
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.request import hyperparameters, preset_of
+from chalicelib.datasets.request import hyperparameters
 from chalicelib.datasets.state import Outcome, Phase, State
 from chalicelib.errors import InputRefused, ObjectNotFound, RequestRefused
 
@@ -111,7 +111,7 @@ def _properties(
     parts: Parts, state: State, evaluation: Evaluation, raw: Mapping[str, Any]
 ) -> dict[str, str]:
     report = read_report(parts, state) or {}
-    instances = chosen(report.get("instances"), parts.settings)
+    chosen = choices(report, parts.settings)
     found = {
         "dataset": state.dataset,
         "dataset_version": state.version or "",
@@ -119,8 +119,8 @@ def _properties(
         "accuracy": f"{evaluation.accuracy:.6f}",
         "heldout_rows": str(evaluation.rows),
         "code_version": parts.settings.code_version,
-        "preset": preset_of(report),
-        "instances": f"{instances.count} x {instances.type}" + (" spot" if instances.spot else ""),
+        "preset": chosen.preset,
+        "instances": str(chosen.instances),
     }
     interval = raw["challenger"].get("interval")
     if interval:  # not told by jobs of older releases
@@ -134,7 +134,6 @@ def _properties(
 def _card(parts: Parts, state: State, raw: Mapping[str, Any]) -> dict[str, str] | None:
     job, uri = state.training_job or "", parts.storage.uri
     report = read_report(parts, state) or {}
-    instances = chosen(report.get("instances"), parts.settings)
     try:
         key = names.job_reports_prefix(state.dataset, job) + "model_card.json"
         drawn = parts.storage.get_json(key)
@@ -142,7 +141,7 @@ def _card(parts: Parts, state: State, raw: Mapping[str, Any]) -> dict[str, str] 
         drawn = None
     content = card_content(
         artifact=uri(names.model_key(state.dataset, job)),
-        image=image(instances, parts.settings),
+        image=choices(report, parts.settings).image(parts.settings),
         dataset=uri(names.preflight_prefix(state.dataset, state.version or "") + "version.json"),
         hyperparameters=hyperparameters(parts, state, report),
         evaluation=raw,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import names
 from chalicelib.datasets.checking import read_report
-from chalicelib.datasets.instances import Instances, chosen, image
+from chalicelib.datasets.choices import Instances, choices
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import State
 
-DEFAULT_PRESET = "default"
-VOLUME_GB = 30
+VOLUME_GB = 30  # at least; SageMaker takes 16 TB at most
+MOST_VOLUME_GB = 16384
+# Of disk for a byte of data: the data as it lies in S3, and as pixels where memory does not hold
+# them. A gzipped CSV grows about sixfold when it is unpacked, and halves when it becomes pixels.
+VOLUME_FOR_DATA = 5
 # SageMaker's own, after an InternalServerError; the job goes on from its checkpoint.
 INTERNAL_ERROR_RETRIES = 2
 # CloudWatch metric -> what stands before `=` in the job's log lines (docs/architecture.md).
@@ -28,22 +32,16 @@ METRICS = {
 }
 
 
-def preset_of(report: Mapping[str, Any]) -> str:
-    """The preset that the checked dataset.json names, as a member or among hyperparameters."""
-    named = report.get("preset") or report.get("hyperparameters", {}).get("preset")
-    return str(named or DEFAULT_PRESET)
-
-
 def job_request(parts: Parts, state: State) -> dict[str, Any]:
     """The request for the state's attempt. What dataset.json asks for stands in the preflight's
     report, where it was checked."""
     settings, storage = parts.settings, parts.storage
     report = read_report(parts, state) or {}
-    instances = chosen(report.get("instances"), settings)
+    chosen = choices(report, settings)
     request: dict[str, Any] = {
         "TrainingJobName": state.training_job,
         "AlgorithmSpecification": {
-            "TrainingImage": image(instances, settings),
+            "TrainingImage": chosen.image(settings),
             "TrainingInputMode": "File",
             "MetricDefinitions": [
                 {"Name": metric, "Regex": rf"\b{written}=([-+.0-9eE]+);"}
@@ -52,7 +50,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
         },
         "RoleArn": settings.training_role_arn,
         "HyperParameters": hyperparameters(parts, state, report),
-        "InputDataConfig": _channels(parts, state, report),
+        "InputDataConfig": _channels(parts, state, chosen.preset),
         "OutputDataConfig": {
             "S3OutputPath": storage.uri(names.models_prefix(state.dataset)).rstrip("/"),
             "CompressionType": "GZIP",  # serverless endpoints and batch transform take nothing else
@@ -62,20 +60,25 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
             "S3OutputPath": storage.uri(names.reports_prefix(state.dataset)).rstrip("/")
         },
         "ResourceConfig": {
-            "InstanceType": instances.type,
-            "InstanceCount": instances.count,
-            "VolumeSizeInGB": VOLUME_GB,
+            "InstanceType": chosen.instances.type,
+            "InstanceCount": chosen.instances.count,
+            "VolumeSizeInGB": _volume(report),
         },
         "RetryStrategy": {"MaximumRetryAttempts": INTERNAL_ERROR_RETRIES},
         "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
     }
-    return request | _stopping(parts, instances)
+    return request | _stopping(parts, chosen.instances)
 
 
 def _checkpoints(state: State) -> str:
     version = state.version or ""
     family = state.past_of(version).family or state.attempt
     return names.checkpoints_prefix(state.dataset, version, family)
+
+
+def _volume(report: Mapping[str, Any]) -> int:
+    size = sum(int(file["size"]) for file in report.get("files", ()))
+    return min(MOST_VOLUME_GB, VOLUME_GB + math.ceil(VOLUME_FOR_DATA * size / 2**30))
 
 
 def _stopping(parts: Parts, instances: Instances) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _stopping(parts: Parts, instances: Instances) -> dict[str, Any]:
     return {"EnableManagedSpotTraining": instances.spot, "StoppingCondition": stopping}
 
 
-def _channels(parts: Parts, state: State, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _channels(parts: Parts, state: State, preset: str) -> list[dict[str, Any]]:
     uri = parts.storage.uri
     preflight = names.preflight_prefix(state.dataset, state.version or "")
     channels = [
@@ -96,7 +99,7 @@ def _channels(parts: Parts, state: State, report: Mapping[str, Any]) -> list[dic
     if state.champion is not None:
         key = names.model_key(state.dataset, state.champion.training_job)
         channels.append(_channel("champion", "S3Prefix", uri(key)))
-    weights = names.weights_prefix(preset_of(report))
+    weights = names.weights_prefix(preset)
     if any(not found.key.endswith("/") for found in parts.storage.list(weights)):
         channels.append(_channel("weights", "S3Prefix", uri(weights)))
     return channels
@@ -111,7 +114,7 @@ def hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> di
     """What the script is told; `report` is the preflight's."""
     given = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
     return given | {
-        "preset": preset_of(report),
+        "preset": choices(report, parts.settings).preset,
         "sagemaker_program": "train.py",
         "sagemaker_submit_directory": parts.storage.uri(
             names.code_key(parts.settings.code_version)

@@ -92,6 +92,8 @@ class State:
     seen: str | None = None  # version last seen while waiting for quiet, and since when
     seen_at: str | None = None
     wake_at: str | None = None  # a delayed message is on its way
+    preset: str | None = None  # of `training_job`, and on what it runs
+    instances: str | None = None
     publishing: str | None = None  # the job whose reports are being published
     publish_until: str | None = None  # when the flow goes on without them; None: it has
     report_problem: str | None = None  # why a job has no report, or not all of it
@@ -128,6 +130,8 @@ class State:
             "version": self.version,
             "attempt": self.attempt,
             "training_job": self.training_job,
+            "preset": self.preset,
+            "instances": self.instances,
             "ready": self.ready,
             "settled": self.settled,
             "outcome": self.outcome,

@@ -47,20 +47,24 @@ class MemoryTraining:
     def describe(self, name: str) -> TrainingJob | None:
         return self.jobs.get(name)
 
-    def end(self, name: str, status: str, reason: str = "") -> None:
-        self.jobs[name] = TrainingJob(name, status, status, reason)
+    def end(self, name: str, status: str, reason: str = "", secondary: str = "") -> None:
+        self.jobs[name] = TrainingJob(name, status, secondary or status, reason)
 
     def running(self) -> list[str]:
         return [name for name, job in self.jobs.items() if job.status == "InProgress"]
 
 
 class MemoryRegistry:
-    """Groups and packages; a ClientToken used twice gives the same package."""
+    """Groups and packages; a ClientToken used twice gives the same package.
+
+    `refuse_cards`: a request with a model card is refused, as one against the schema is.
+    """
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.groups: set[str] = set()
         self.packages: dict[str, Package] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
+        self.refuse_cards = False
         self._tokens: dict[str, str] = {}
         self._tick = tick or Ticks()
 
@@ -72,6 +76,8 @@ class MemoryRegistry:
         group, token = request["ModelPackageGroupName"], request["ClientToken"]
         if group not in self.groups:
             raise ResourceNotFound(f"{group} does not exist")
+        if self.refuse_cards and "ModelCard" in request:
+            raise RequestRefused("ModelCardContent does not follow the schema")
         if token in self._tokens:
             return self._tokens[token]
         arn = f"{ARN}:model-package/{group}/{len(self._of(group)) + 1}"

@@ -56,7 +56,7 @@ SETTINGS = Settings(
 )
 
 
-def row(label: str | int, value: int = 0, pixels: int = 64) -> str:
+def row(label: str | int, value: float | str = 0, pixels: int = 64) -> str:
     """A CSV line of an 8 x 8 image."""
     return ",".join([str(label), *[str(value)] * pixels])
 
@@ -86,9 +86,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class Broken:
-    """A job that dies."""
+    """A job that dies, or is stopped; `leaves` is what its output.tar.gz holds, if it has one."""
 
     reason: str
+    status: str = "Failed"
+    secondary: str = ""
+    leaves: dict[str, bytes] | None = None
 
 
 @dataclass
@@ -152,11 +155,15 @@ class World:
     def end_job(self, name: str) -> None:
         """The container's end: outputs in S3, then the status."""
         result = self.results.pop(0) if self.results else Trained()
+        folder = f"models/{DATASET}/{name}/output/"
         if isinstance(result, Broken):
-            self.training.end(name, "Failed", result.reason)
+            self.tick.muted = True
+            if result.leaves is not None:
+                self.storage.put_bytes(folder + "output.tar.gz", pack(result.leaves), "")
+            self.training.end(name, result.status, result.reason, result.secondary)
+            self.tick.muted = False
             return
         self.tick.muted = True
-        folder = f"models/{DATASET}/{name}/output/"
         evaluation = json.dumps(self._evaluation(name, result)).encode()
         self.storage.put_bytes(
             folder + "output.tar.gz",
