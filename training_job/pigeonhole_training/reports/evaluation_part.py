@@ -1,0 +1,206 @@
+"""The evaluation report: how good the model is, where it fails, and whether it is an improvement.
+
+    evaluation/per_class.csv    precision, recall and F1 of each class, the champion's recall
+    evaluation/confusion.csv    held-out rows by class (lines) and answer (columns), to 200 classes
+    evaluation/mistakes.csv     the same as pairs, the commonest first
+    evaluation/calibration.csv  confidence and accuracy by bin, before and after calibration
+    evaluation/epochs.csv       loss, accuracy and learning rate by epoch
+    evaluation/predictions.csv  held-out rows with answer and probabilities, the most wrong first
+
+The numbers are those of evaluation.json, which the judging computes; here they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pigeonhole_training.reports import champion_figures, html
+from pigeonhole_training.reports import evaluation_figures as drawn
+from pigeonhole_training.reports.findings import Findings
+from pigeonhole_training.reports.part import Part, Remark, attempt, write_csv
+from pigeonhole_training.reports.words import count, listed, percent, points
+
+LISTED = 100_000  # rows of predictions.csv
+FEW_HELDOUT = 200  # below, a person must approve the model
+WEAK = 0.15  # a class' recall this far below the accuracy is worth a word
+MISCALIBRATED = 0.05
+
+
+def render(folder: Path, findings: Findings) -> Part:
+    """Draws the part and writes its files below `folder`/evaluation."""
+    target = folder / "evaluation"
+    target.mkdir(parents=True, exist_ok=True)
+    order = most_wrong(findings)
+    write_files(target, findings, order)
+    remarks = _remarks(findings)
+    content = [
+        html.tiles(_facts(findings)),
+        *(remark.shown() for remark in remarks),
+        attempt("Classes", lambda: drawn.classes(findings)),
+        attempt("Confusion matrix", lambda: drawn.confusion(findings)),
+        attempt("Most wrong predictions", lambda: drawn.wrong(findings, order)),
+        attempt("Learning curves", lambda: drawn.curves(findings)),
+        attempt("Calibration", lambda: drawn.calibration(findings)),
+        attempt("Champion", lambda: champion_figures.comparison(findings)),
+        attempt("Export", lambda: drawn.export(findings)),
+    ]
+    return Part(html.section("evaluation", "Evaluation", *content), tuple(remarks))
+
+
+def most_wrong(findings: Findings) -> NDArray[np.int64]:
+    """Held-out rows that were answered wrongly, those first whose answer was surest.
+
+    Surest: the answer's probability less that of the truth is largest.
+    """
+    probabilities, labels = findings.heldout, findings.split.heldout.labels
+    answers = probabilities.argmax(axis=1)
+    rows = np.arange(len(labels))
+    lead = probabilities[rows, answers] - probabilities[rows, labels]
+    wrong = np.flatnonzero(answers != labels)
+    return wrong[np.argsort(-lead[wrong], kind="stable")]
+
+
+def _facts(findings: Findings) -> list[tuple[str, str]]:
+    own = findings.evaluation["challenger"]
+    low, high = own["interval"]
+    facts = [
+        ("accuracy", percent(own["accuracy"])),
+        ("95 % interval", f"{100 * low:.1f} to {percent(high)}"),
+        ("held-out rows", f"{findings.evaluation['heldout']['rows']:,}"),
+        ("mean F1", f"{own['macro_f1']:.3f}"),
+    ]
+    if own.get("top_5_accuracy") is not None:
+        facts.append(("top-5 accuracy", percent(own["top_5_accuracy"])))
+    facts.append(("calibration error", percent(own["ece"])))
+    champion = findings.evaluation["champion"]
+    if champion is not None and champion["accuracy"] is not None:
+        facts.append(("champion's accuracy", percent(champion["accuracy"])))
+    return facts
+
+
+def _remarks(findings: Findings) -> list[Remark]:
+    document = findings.evaluation
+    own, heldout = document["challenger"], document["heldout"]
+    out = []
+    low, high = own["interval"]
+    if low <= heldout["majority_share"]:
+        text = (
+            f"Not clearly better than always naming the commonest class, which would be right for "
+            f"{percent(heldout['majority_share'])}."
+        )
+        out.append(Remark("bad", text, "Look at the samples and the learning curves first."))
+    if heldout["rows"] < FEW_HELDOUT:
+        text = (
+            f"Only {count(heldout['rows'], 'row')} held out: the true accuracy may lie anywhere "
+            f"from {100 * low:.0f} to {percent(high, 0)}."
+        )
+        out.append(
+            Remark("warning", text, f"Add test rows; from {FEW_HELDOUT} on they are weighty.")
+        )
+    weak = sorted(
+        (name for name, recall in own["recall"].items() if recall < own["accuracy"] - WEAK),
+        key=lambda name: own["recall"][name],
+    )
+    if weak:
+        worst = weak[0]
+        taken = next((p for p in mistakes(findings) if p[0] == worst), None)
+        text = f"Weak classes: {listed(weak)}. {html.short(worst)} is found in "
+        text += f"{percent(own['recall'][worst], 0)} of cases"
+        text += f", most often taken for {html.short(taken[1])}." if taken else "."
+        do = "Look at its samples and at the most wrong predictions; more of its rows may help."
+        out.append(Remark("warning", text, do))
+    if own["ece"] > MISCALIBRATED:
+        text = f"Probabilities are off by {points(own['ece'])} on average."
+        out.append(Remark("warning", text, "Do not act on them as they are; more rows may help."))
+    epochs = findings.epochs
+    if len(epochs) > 2 and findings.best_epoch == epochs[-1].epoch:
+        text = "The last epoch was the best: the model may not have learnt all it could."
+        out.append(Remark("info", text, "Try more epochs."))
+    out += champion_figures.remarks(findings)
+    return out
+
+
+def mistakes(findings: Findings) -> list[tuple[str, str, int]]:
+    """`(truth, answer, held-out rows)`, the commonest first, without what was right."""
+    classes, labels = findings.classes, findings.split.heldout.labels
+    answers = findings.heldout.argmax(axis=1)
+    wrong = answers != labels
+    pairs, rows = np.unique(
+        np.stack([labels[wrong], answers[wrong]], axis=1), axis=0, return_counts=True
+    )
+    order = np.argsort(-rows, kind="stable")
+    return [(classes[pairs[i][0]], classes[pairs[i][1]], int(rows[i])) for i in order]
+
+
+def write_files(target: Path, findings: Findings, wrong: NDArray[np.int64]) -> None:
+    """The part's CSV files."""
+    document, classes = findings.evaluation, findings.classes
+    own, champion = document["challenger"], document["champion"] or {"recall": {}}
+    labels = findings.split.heldout.labels
+    held = np.bincount(labels, minlength=len(classes))
+    write_csv(
+        target / "per_class.csv",
+        ("class", "heldout_rows", "precision", "recall", "f1", "champion_recall"),
+        (
+            (
+                name,
+                int(held[i]),
+                *(own[what].get(name, "") for what in ("precision", "recall", "f1")),
+                champion["recall"].get(name, ""),
+            )
+            for i, name in enumerate(classes)
+        ),
+    )
+    counts = document["confusion"]["counts"]
+    if counts is not None:
+        write_csv(
+            target / "confusion.csv",
+            ("truth \\ answer", *classes),
+            ((name, *row) for name, row in zip(classes, counts, strict=True)),
+        )
+    write_csv(target / "mistakes.csv", ("truth", "answer", "rows"), mistakes(findings))
+    write_csv(
+        target / "calibration.csv",
+        ("calibrated", "from", "to", "rows", "confidence", "accuracy"),
+        _bins(document["calibration"]),
+    )
+    write_csv(
+        target / "epochs.csv",
+        tuple(asdict(findings.epochs[0])) if findings.epochs else ("epoch",),
+        (tuple(asdict(epoch).values()) for epoch in findings.epochs),
+    )
+    right = np.setdiff1d(np.arange(len(labels)), wrong, assume_unique=True)
+    write_csv(
+        target / "predictions.csv",
+        ("row", "truth", "answer", "probability", "probability_of_truth", "right"),
+        _predictions(findings, np.concatenate([wrong, right])[:LISTED]),
+    )
+
+
+def _bins(calibration: dict[str, Any] | None) -> Iterable[tuple[object, ...]]:
+    for when in ("before", "after"):
+        for one in ((calibration or {}).get(when) or {}).get("bins", ()):
+            yield (
+                "yes" if when == "after" else "no",
+                *(one[key] for key in ("from", "to", "rows", "confidence", "accuracy")),
+            )
+
+
+def _predictions(findings: Findings, order: NDArray[np.int64]) -> Iterable[tuple[object, ...]]:
+    held, classes = findings.split.heldout, findings.classes
+    labels, answers = held.labels, findings.heldout.argmax(axis=1)
+    for row in order:
+        yield (
+            held.origin(int(row)) or int(row) + 1,
+            classes[labels[row]],
+            classes[answers[row]],
+            round(float(findings.heldout[row, answers[row]]), 5),
+            round(float(findings.heldout[row, labels[row]]), 5),
+            "yes" if answers[row] == labels[row] else "no",
+        )

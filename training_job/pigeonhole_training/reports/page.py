@@ -1,0 +1,135 @@
+"""The page that ties the parts together: one file, no scripts, nothing from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from pigeonhole_training.reports import html
+from pigeonhole_training.reports.css import STYLE
+from pigeonhole_training.reports.findings import Findings
+from pigeonhole_training.reports.part import Part, Remark
+from pigeonhole_training.reports.words import percent
+
+_RANK = {"bad": 0, "warning": 1, "good": 2, "info": 3}
+MOST_REMARKS = 6
+
+
+def render(findings: Findings, parts: dict[str, Part]) -> Markup:
+    """The whole page; `parts` by their title, in order."""
+    version = findings.version
+    title = f"{version.dataset}: {percent(findings.evaluation['challenger']['accuracy'])}"
+    links = html.join(
+        Markup("<li>{}</li>").format(html.link(f"#{name.lower()}", name)) for name in parts
+    )
+    return Markup(
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">\n"
+        "<title>{}</title><style>{}</style></head>\n<body>\n"
+        '<a class="skip" href="#summary">To the summary</a>\n'
+        "<header><p>Pigeonhole · training report</p><h1>{}</h1><p>{}</p>"
+        '<nav aria-label="Parts"><ul>{}</ul></nav></header>\n'
+        "<main>\n{}\n{}\n</main>\n<footer>{}</footer>\n</body></html>\n"
+    ).format(
+        html.clean(title),
+        Markup(STYLE),
+        html.clean(version.dataset),
+        _about(findings),
+        links,
+        summary(findings, parts),
+        html.join(part.content for part in parts.values()),
+        _footer(),
+    )
+
+
+def _about(findings: Findings) -> Markup:
+    recipe = findings.run.recipe
+    return html.join(
+        [
+            Markup(
+                "<code>{}</code>, preset <b>{}</b>, {} epochs, data version <code>{}</code>"
+            ).format(
+                html.clean(findings.training_job or "a job without a name"),
+                html.clean(recipe.preset),
+                len(findings.epochs),
+                html.clean(findings.version.version[:12]),
+            )
+        ]
+    )
+
+
+def summary(findings: Findings, parts: dict[str, Part]) -> Markup:
+    """Two sentences, and below them what deserves a look, the gravest first."""
+    remarks = [(title, r) for title, part in parts.items() for r in part.remarks]
+    remarks.sort(key=lambda each: _RANK[each[1].tone])
+    told = [each for each in remarks if each[1].tone != "info"]
+    items = html.join(
+        Markup('<li class="{}">{} {} <a href="#{}">{}</a></li>').format(
+            remark.tone,
+            html.clean(remark.text),
+            Markup('<span class="do">{}</span>').format(html.clean(remark.do)) if remark.do else "",
+            title.lower(),
+            title,
+        )
+        for title, remark in told[:MOST_REMARKS]
+    )
+    more = len(told) - MOST_REMARKS
+    return html.section(
+        "summary",
+        "Summary",
+        Markup('<p class="lead">{}</p>').format(" ".join(sentences(findings, parts))),
+        Markup('<ul class="remarks">{}</ul>').format(items) if told else Markup(""),
+        html.paragraph(f"{more} more remarks stand in the parts below.")
+        if more > 0
+        else Markup(""),
+    )
+
+
+def sentences(findings: Findings, parts: dict[str, Part]) -> tuple[str, str]:
+    """How good the model is; and what to look at first."""
+    own, heldout = findings.evaluation["challenger"], findings.evaluation["heldout"]
+    low, high = own["interval"]
+    good = (
+        f"The model is right for {percent(own['accuracy'])} of {heldout['rows']:,} held-out images "
+        f"(95 % interval {100 * low:.1f} to {percent(high)}; always naming the commonest class "
+        f"would be right for {percent(heldout['majority_share'])})."
+    )
+    return good, " ".join(each for each in (_weakest(own), _data(parts.get("Data"))) if each)
+
+
+def _weakest(own: dict[str, dict[str, float]]) -> str:
+    recall = own["recall"]
+    if len(recall) < 2:
+        return ""
+    worst = min(recall, key=lambda name: recall[name])
+    if recall[worst] == 1:
+        return "It knows every class; "
+    return f"Look first at {html.short(worst)}, of which it finds {percent(recall[worst], 0)}; "
+
+
+def _data(part: Part | None) -> str:
+    if part is None:
+        return "the data could not be looked at."
+    wrong: Sequence[Remark] = [r for r in part.remarks if r.tone in ("bad", "warning")]
+    if not wrong:
+        return "nothing in the data looks wrong."
+    first = wrong[0].text.rstrip(".")
+    first = first[0].lower() + first[1:]
+    more = f" (and {len(wrong) - 1} more below)" if len(wrong) > 1 else ""
+    return f"in the data: {first}{more}."
+
+
+def _footer() -> Markup:
+    files = (
+        ("model_card.md", "model card"),
+        ("model_card.json", "the same as JSON"),
+        ("data/data.json", "data in numbers"),
+        ("evaluation/predictions.csv", "all predictions"),
+    )
+    return Markup("<p>Beside this page: {}.</p>").format(
+        Markup(", ").join(html.link(path, text) for path, text in files)
+    )
