@@ -1,6 +1,6 @@
 """One training job from channels to artifact.
 
-check the files against version.json -> read the CSVs -> split -> train -> evaluate, beside the
+check the files against version.json -> read them -> split -> train -> evaluate, beside the
 champion -> export to ONNX and compare it with Keras -> write everything at the end
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from pigeonhole_training.config import JobConfig
-from pigeonhole_training.data.csv_rows import read_rows
+from pigeonhole_training.data.notes import split_notes
+from pigeonhole_training.data.reading import read_dataset
 from pigeonhole_training.data.split import Split, split_rows
 from pigeonhole_training.data.version import DatasetVersion, check_files, read_version
 from pigeonhole_training.errors import DataChanged
@@ -51,9 +52,12 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
         raise DataChanged(
             f"version.json is of {version.version[:12]}, the job is for {config.dataset_version}"
         )
-    split = _prepare(config, version, progress)
-    with tempfile.TemporaryDirectory(prefix="pigeonhole-") as folder:
-        result = _train(config, version, split, progress, Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="pigeonhole-") as folder,
+        tempfile.TemporaryDirectory(prefix="pigeonhole-rows-") as scratch,
+    ):
+        prepared = _prepare(config, version, Path(scratch), progress)
+        result = _train(config, prepared, progress, Path(folder))
         with progress.step("writing", "Writing the model and its reports"):
             # model.json is the last: where it is, the artifact is whole
             artifact.publish(Path(folder), config.output_data_dir, OUTPUT_FILES)
@@ -62,28 +66,47 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
     return result
 
 
-def _prepare(config: JobConfig, version: DatasetVersion, progress: Progress) -> Split:
+@dataclass(frozen=True)
+class _Prepared:
+    """`version` with the shape that the images have; `framed`: some were cut or scaled to it;
+    `notes` for people."""
+
+    version: DatasetVersion
+    split: Split
+    framed: bool
+    notes: tuple[str, ...]
+
+
+def _prepare(
+    config: JobConfig, version: DatasetVersion, scratch: Path, progress: Progress
+) -> _Prepared:
+    def preset_side() -> int:
+        # Keras takes seconds to load: only where the images leave the choice to the preset.
+        with quiet_stderr():
+            from pigeonhole_training.models import preset_of  # noqa: PLC0415
+        return preset_of(config.hyperparameters.preset).photo_side
+
     files = version.files
-    promised = sum(f.rows or 0 for f in files)
     with progress.step("checking", f"Checking {len(files)} files against version.json"):
         check_files(files, config.train_dir)
-    with progress.step("reading", f"Reading {promised:,} rows"):
-        train = read_rows(version.of_role("train"), config.train_dir, version)
-        test = read_rows(version.of_role("test"), config.train_dir, version)
-    count = len(train.labels) + len(test.labels)
-    with progress.step("splitting", f"Choosing held-out rows among {count:,}"):
-        split = split_rows(train, test)
-    if split.duplicates:
-        say(f"Left out {split.duplicates} training rows whose image is held out too")
-    missing = [c for i, c in enumerate(version.classes) if i not in split.training.labels]
-    if missing:
-        say(f"No training rows for: {', '.join(missing)}")
-    return split
+    rows = sum(file.rows or 0 for file in files)
+    what = f"{rows:,} rows" if version.kind == "rows" else f"{len(files):,} files"
+    with progress.step("reading", f"Reading {what}"):
+        dataset = read_dataset(
+            version, config.train_dir, scratch, preset_side, check=progress.stop.check
+        )
+    pools = (dataset.train, dataset.test, dataset.validation)
+    count = sum(len(pool.labels) for pool in pools)
+    with progress.step("splitting", f"Choosing held-out rows among {count:,} of {dataset.shape}"):
+        split = split_rows(*pools)
+        notes = (*dataset.notes, *split_notes(split, version.classes))
+    for note in notes:
+        say(note)
+    return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, notes)
 
 
-def _train(
-    config: JobConfig, version: DatasetVersion, split: Split, progress: Progress, folder: Path
-) -> Result:
+def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: Path) -> Result:
+    version, split = prepared.version, prepared.split
     with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
         import keras  # noqa: PLC0415
@@ -148,7 +171,7 @@ def _train(
     golden = artifact.choose_golden(heldout.labels)
     artifact.write_golden(folder / "golden.jsonl", golden, heldout, probabilities, version.classes)
     artifact.write_trained_rows(folder / "trained_rows.bin", split.seen)
-    artifact.write_json(folder / "model.json", _model_document(config, version, split, own))
+    artifact.write_json(folder / "model.json", _model_document(config, prepared, own))
     artifact.write_json(
         folder / "evaluation.json", _evaluation_document(config, version, split, own, champion)
     )
@@ -167,15 +190,14 @@ def _train(
     return Result(own, champion)
 
 
-def _model_document(
-    config: JobConfig, version: DatasetVersion, split: Split, own: Score
-) -> dict[str, Any]:
+def _model_document(config: JobConfig, prepared: _Prepared, own: Score) -> dict[str, Any]:
+    version, split = prepared.version, prepared.split
     return {
         "format": 1,
         "input": {
             **asdict(version.shape),
             "range": [0, 255],
-            "foreground": artifact.foreground(split.training),
+            "foreground": "unknown" if prepared.framed else artifact.foreground(split.training),
         },
         "classes": list(version.classes),
         "temperature": 1.0,
