@@ -2,7 +2,8 @@
 
 S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
 
-    datasets/<dataset>/**.csv|.csv.gz|.csv.zip          DATA
+    datasets/<dataset>/**.csv|.csv.gz|.zip              DATA (zips of CSVs or of such folders)
+    datasets/<dataset>/**/<class>/**.png|.jpg|…         IMAGE
     datasets/<dataset>/dataset.json                     SETTINGS
     datasets/<dataset>/_READY                           READY
     datasets/<dataset>/**                               OTHER (listed in the report as ignored)
@@ -47,8 +48,10 @@ NEXT = "-next"
 READY = "_READY"
 DATASETS = "datasets/"
 INBOX = "inbox/"
-CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip")
+DATA_ENDINGS = (".csv", ".csv.gz", ".zip")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)")
+_VALIDATION = re.compile(r"(^|[^a-z])(validation|valid|val)([^a-z]|$)")
 _SUFFIX = re.compile(r"(?P<owner>.+)-(?P<hash>[0-9a-f]{12})-(?P<attempt>[1-9][0-9]*)")
 
 
@@ -63,6 +66,7 @@ class Kind(StrEnum):
     """What an S3 key is."""
 
     DATA = "data"
+    IMAGE = "image"
     SETTINGS = "settings"
     READY = "ready"
     OTHER = "other"
@@ -135,14 +139,39 @@ def _place(owner: Owner, rest: str) -> Place:  # noqa: PLR0911 - one line a kind
         return Place(Kind.READY, owner, name, path)
     if path == ("dataset.json" if owner is Owner.DATASET else "batch.json"):
         return Place(Kind.SETTINGS, owner, name, path)
-    if owner is Owner.BATCH or path.lower().endswith(CSV_ENDINGS):
+    if owner is Owner.BATCH:
         return Place(Kind.DATA, owner, name, path)
-    return Place(Kind.OTHER, owner, name, path)
+    return Place(_kind_of_data(path), owner, name, path)
 
 
-def is_test(path: str) -> bool:
-    """Is this CSV held out? `test` is a whole token: fashion-mnist_test.csv, not latest.csv."""
-    return _TEST.search(path.lower()) is not None
+def _kind_of_data(path: str) -> Kind:
+    lower = path.lower()
+    if is_junk(path):
+        return Kind.OTHER
+    if lower.endswith(DATA_ENDINGS):
+        return Kind.DATA
+    # An image in no folder has no class: a picture of the data, perhaps.
+    return Kind.IMAGE if lower.endswith(IMAGE_ENDINGS) and "/" in path else Kind.OTHER
+
+
+def is_junk(path: str) -> bool:
+    """What macOS and Windows leave behind in folders and zips, and what begins with a dot."""
+    return any(
+        (part.startswith(".") and part not in (".", ".."))
+        or part.lower() in ("__macosx", "thumbs.db")
+        for part in path.split("/")
+    )
+
+
+def role_of(path: str) -> str:
+    """What the rows of a CSV are for: `test` (held out), `validation` or `train`.
+
+    A word counts as a whole token: fashion-mnist_test.csv is held out, latest.csv is not.
+    """
+    lower = path.lower()
+    if _TEST.search(lower):
+        return "test"
+    return "validation" if _VALIDATION.search(lower) else "train"
 
 
 def dataset_id(name: str) -> str:

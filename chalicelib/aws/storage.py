@@ -98,13 +98,25 @@ class Storage:
 
         Raises ObjectNotFound, and ObjectChanged when `if_etag` is no longer its ETag.
         """
-        asked: dict[str, str] = {"Bucket": self.bucket, "Key": key}
+        asked: dict[str, str] = {}
         if version_id is not None:
             asked["VersionId"] = version_id
         if if_etag is not None:
             asked["IfMatch"] = f'"{if_etag}"'
+        raw = self._get(key, asked)
+        return OpenObject(_answered(key, raw), raw["Body"])
+
+    def open_range(self, key: str, start: int, length: int | None, if_etag: str) -> IO[bytes]:
+        """Stream `length` bytes of an object (None: to its end) from `start` on, which it must
+        reach. Raises as `open`."""
+        end = "" if length is None else str(start + length - 1)
+        asked = {"IfMatch": f'"{if_etag}"', "Range": f"bytes={start}-{end}"}
+        body: IO[bytes] = self._get(key, asked)["Body"]
+        return body
+
+    def _get(self, key: str, asked: dict[str, str]) -> dict[str, Any]:
         try:
-            raw = self._client.get_object(**asked)
+            raw: dict[str, Any] = self._client.get_object(Bucket=self.bucket, Key=key, **asked)
         except ClientError as error:
             code = error_code(error)
             if code in ("NoSuchKey", "NoSuchVersion", "404"):
@@ -112,7 +124,7 @@ class Storage:
             if code in ("PreconditionFailed", "412"):
                 raise ObjectChanged(f"{self.uri(key)} has changed") from error
             raise
-        return OpenObject(_answered(key, raw), raw["Body"])
+        return raw
 
     def get_bytes(self, key: str) -> bytes:
         """The whole object: for small ones. Raises ObjectNotFound."""

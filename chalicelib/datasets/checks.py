@@ -1,128 +1,55 @@
-"""What must hold of a dataset as a whole, once each of its files has been read."""
+"""What must hold of a dataset as a whole, once each of its files has been looked at."""
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from chalicelib.datasets.csvfile import CsvFile, Problem, is_integer
+from chalicelib.datasets.csvfile import CsvFile
+from chalicelib.datasets.csvrows import is_integer
+from chalicelib.datasets.problem import Problem, some
+from chalicelib.datasets.settings_file import (
+    LARGEST_SIDE,
+    SETTINGS_FILE,
+    SMALLEST_SIDE,
+    DatasetSettings,
+    Shape,
+)
 
-SETTINGS_FILE = "dataset.json"
-SMALLEST_SIDE, LARGEST_SIDE = 8, 256
-MOST_HYPERPARAMETERS = 90  # SageMaker takes 100, and the service sets some itself
-LONGEST_HYPERPARAMETER = 256  # characters
-WHOLE_NUMBERS = {"epochs": (1, 1000), "batch_size": (1, 65536), "seed": (0, 2**32 - 1)}
-LARGEST_LEARNING_RATE = 10
-_HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
-RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
+Place = tuple[str, int | None, int | None]  # file, line, column
+ENOUGH_HELD_OUT = 200  # rows; with fewer, the gate asks a person
+SPLIT_SHARE = 5  # without rows that are held out, every fifth is
+
+
+@dataclass
+class Found:
+    """Labels of a dataset: `counts[role][label]` rows or images, and where each is seen first."""
+
+    things: str  # "row" or "image"
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    places: dict[tuple[str, str], Place] = field(default_factory=dict)
+
+    def add(self, role: str, label: str, count: int, place: Place) -> None:
+        of_role = self.counts.setdefault(role, {})
+        of_role[label] = of_role.get(label, 0) + count
+        self.places.setdefault((role, label), place)
+
+    def of(self, role: str) -> Mapping[str, int]:
+        return self.counts.get(role, {})
+
+    def total(self, role: str) -> int:
+        return sum(self.of(role).values())
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Of every image."""
+class Classes:
+    """`labels[i]` is how class `i` is written, `classes[i]` its name."""
 
-    height: int
-    width: int
-    channels: int
-
-
-@dataclass(frozen=True)
-class DatasetSettings:
-    """dataset.json: names of the classes in label order (None: the labels are the names)."""
-
-    classes: tuple[str, ...] | None = None
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
-
-
-def read_settings(text: bytes) -> DatasetSettings:
-    """Parse dataset.json; what is wrong with it is in `problems`."""
-    problems: list[Problem] = []
-
-    def wrong(reason: str) -> None:
-        problems.append(Problem(SETTINGS_FILE, reason))
-
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        return DatasetSettings(problems=(Problem(SETTINGS_FILE, f"not JSON: {error}"),))
-    except RecursionError:
-        return DatasetSettings(problems=(Problem(SETTINGS_FILE, "nested too deeply"),))
-    if not isinstance(raw, dict):
-        return DatasetSettings(problems=(Problem(SETTINGS_FILE, "must be a JSON object"),))
-    for unknown in sorted(raw.keys() - {"classes", "hyperparameters"}):
-        wrong(f"{unknown!r} is no setting; classes and hyperparameters are")
-    classes = raw.get("classes")
-    if classes is not None and not (
-        isinstance(classes, list)
-        and all(isinstance(name, str) and name.strip() and _is_utf8(name) for name in classes)
-        and len(set(classes)) == len(classes)
-    ):
-        wrong("classes must be a list of different, non-empty names, in UTF-8")
-        classes = None
-    given = raw.get("hyperparameters", {})
-    hyperparameters: dict[str, Any] = {}
-    if not isinstance(given, dict):
-        wrong("hyperparameters must be a JSON object")
-    elif len(given) > MOST_HYPERPARAMETERS:
-        wrong(f"{len(given)} hyperparameters: {MOST_HYPERPARAMETERS} are taken at most")
-    else:
-        for name, value in given.items():
-            if problem := _hyperparameter_problem(name, value):
-                shown = name if _HYPERPARAMETER.fullmatch(name) else repr(name[:64])
-                wrong(f"hyperparameter {shown}: {problem}")
-            else:
-                hyperparameters[name] = value
-    return DatasetSettings(
-        None if classes is None else tuple(classes), hyperparameters, tuple(problems)
-    )
-
-
-def _hyperparameter_problem(name: str, value: Any) -> str | None:
-    if not _HYPERPARAMETER.fullmatch(name):
-        return "its name must be small letters, digits and underscores"
-    if name in RESERVED or name.startswith("sagemaker_"):
-        return "the service sets it"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return "its value must be a number or a text"
-    return _range_problem(name, value) or _text_problem(str(value))
-
-
-def _range_problem(name: str, value: int | float | str) -> str | None:
-    if name in WHOLE_NUMBERS:
-        least, most = WHOLE_NUMBERS[name]
-        if not isinstance(value, int) or not least <= value <= most:
-            return f"must be a whole number from {least} to {most}, not {_shown(value)}"
-    elif name == "learning_rate":
-        if isinstance(value, str) or not 0 < value <= LARGEST_LEARNING_RATE:
-            return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
-    elif isinstance(value, float) and not math.isfinite(value):
-        return f"must be a finite number, not {value}"
-    return None
-
-
-def _text_problem(text: str) -> str | None:
-    """Why SageMaker would not carry the text as a hyperparameter's value."""
-    if not text.strip():
-        return "its value is blank"
-    if len(text) > LONGEST_HYPERPARAMETER:
-        return f"its value is longer than {LONGEST_HYPERPARAMETER} characters"
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
-        return "its value has line breaks or other control characters: take them out"
-    return None
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:40]
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    notes: tuple[str, ...] = ()
 
 
 def image_shape(pixels: int) -> Shape | None:
@@ -142,32 +69,13 @@ def sorted_labels(labels: Iterable[str]) -> list[str]:
     return sorted(names)
 
 
-def check_dataset(
-    train: Sequence[CsvFile], test: Sequence[CsvFile], settings: DatasetSettings
-) -> list[Problem]:
-    """What is wrong between the files. Files with problems of their own say nothing here."""
-    if not train:
-        return [
-            Problem(
-                "",
-                "no file to train with: every CSV has the word test in its path, "
-                "which marks rows that are held out",
-            )
-        ]
-    problems = [*_shape_problems([*train, *test]), *_label_problems(train, test)]
-    labels = {label for file in train for label in file.labels}
-    if settings.classes is not None and len(settings.classes) != len(labels):
-        problems.append(
-            Problem(
-                SETTINGS_FILE,
-                f"classes has {len(settings.classes)} names, the training rows have "
-                f"{len(labels)} different labels: {_some(sorted_labels(labels))}",
-            )
-        )
-    return problems
+def check_rows(
+    files: Sequence[CsvFile], settings: DatasetSettings
+) -> tuple[Shape | None, tuple[int, int], list[Problem], list[str]]:
+    """What is wrong between CSVs that are fine each by itself.
 
-
-def _shape_problems(files: Sequence[CsvFile]) -> list[Problem]:
+    Gives the images' shape, the range in which values are written, problems and notes.
+    """
     first = files[0]
     problems = [
         Problem(
@@ -177,37 +85,159 @@ def _shape_problems(files: Sequence[CsvFile]) -> list[Problem]:
         for file in files[1:]
         if file.pixels != first.pixels
     ]
-    if image_shape(first.pixels or 0) is None:
+    notes = []
+    shape, shape_problem = _shape_of(first, settings)
+    if shape_problem is not None:
+        problems.append(shape_problem)
+    scales = {file.scale: file for file in files}
+    if 1 in scales and 255 in scales:
         problems.append(
             Problem(
-                first.name,
-                f"{first.pixels} pixels a row make no square image: 784 are 28 x 28 grey, "
-                f"3072 are 32 x 32 RGB; sides of {SMALLEST_SIDE} to {LARGEST_SIDE} are taken",
+                scales[1].name,
+                "its values are numbers from 0 to 1, those of "
+                f"{scales[255].name} whole numbers to 255: write all in one way",
             )
         )
-    return problems
+    elif set(scales) == {None} and any(file.varied for file in files):
+        notes.append("every value is 0 or 1: they are taken as black and white")
+    return shape, (0, 255) if 255 in scales else (0, 1), problems, notes
 
 
-def _label_problems(train: Sequence[CsvFile], test: Sequence[CsvFile]) -> list[Problem]:
-    problems: list[Problem] = []
-    known = {label: file.name for file in train for label in file.labels}
-    if len(known) == 1:
-        problems.append(Problem("", f"there is one class only, {next(iter(known))!r}"))
-    if len({is_integer(label) for label in known}) > 1:
-        problems.append(Problem("", "some files have numbers as labels, others have words"))
-    elif all(is_integer(label) for label in known):
+def all_alike(files: Sequence[CsvFile]) -> Problem | None:
+    """Do all rows have the same values?"""
+    if any(file.varied for file in files) or len({file.first for file in files}) > 1:
+        return None
+    rows = sum(file.rows for file in files)
+    reason = f"all {rows:,} rows have the same values: there is nothing to tell them apart by"
+    return Problem("", reason)
+
+
+def _shape_of(first: CsvFile, settings: DatasetSettings) -> tuple[Shape | None, Problem | None]:
+    pixels, asked = first.pixels or 0, settings.shape
+    if asked is not None:
+        if asked.values == pixels:
+            return asked, None
+        reason = (
+            f"shape {asked.height} x {asked.width} x {asked.channels} has {asked.values:,} "
+            f"values, the rows of {first.name} have {pixels:,}"
+        )
+        return None, Problem(SETTINGS_FILE, reason)
+    shape = image_shape(pixels)
+    if shape is not None:
+        return shape, None
+    reason = (
+        f"{pixels} pixels a row make no square image: 784 are 28 x 28 grey, "
+        f"3072 are 32 x 32 RGB; sides of {SMALLEST_SIDE} to {LARGEST_SIDE} are taken. "
+        f"For another, say so in {SETTINGS_FILE}: "
+        '{"shape": {"height": …, "width": …, "channels": 1}}'
+    )
+    return None, Problem(first.name, reason)
+
+
+def check_classes(found: Found, settings: DatasetSettings) -> Classes:
+    """Labels and classes in order, and what is wrong with them."""
+    train = found.of("train")
+    labels = sorted_labels(train)
+    if not labels:
+        reason = (
+            "no file to train with: every path has the word test or validation in it, "
+            "which marks what is held out"
+        )
+        return Classes((), (), (Problem("", reason),))
+    problems = [*_label_problems(found, labels)]
+    classes: Sequence[str] = labels
+    if settings.classes is not None:
+        named = _named(found, labels, settings.classes)
+        labels, classes = list(named.labels), named.classes
+        problems += named.problems
+    notes = [] if problems else _few(found, labels)
+    if not problems and not found.total("test") and set(train.values()) == {1}:
+        reason = (
+            f"every class has one {found.things} only: nothing can be held out to judge the "
+            "model by. Add some, or a test file or folder"
+        )
+        problems.append(Problem("", reason))
+    return Classes(tuple(labels), tuple(classes), tuple(problems), tuple(notes))
+
+
+def _label_problems(found: Found, labels: Sequence[str]) -> Iterable[Problem]:
+    if len(labels) == 1:
+        yield Problem(
+            "", f"there is one class only, {labels[0]!r}: a model tells two or more apart"
+        )
+    if found.things == "row" and len({is_integer(label) for label in labels}) > 1:
+        yield Problem("", "some files have numbers as labels, others have words")
+    elif all(is_integer(label) for label in labels):
         numbers: dict[int, str] = {}
-        for label in sorted_labels(known):
+        for label in labels:
             if (other := numbers.setdefault(int(label), label)) != label:
-                problems.append(Problem(known[label], f"labels {other!r} and {label!r} are mixed"))
-    for file in test:
-        for label, line in file.labels.items():
-            if label not in known:
-                problems.append(
-                    Problem(file.name, f"label {label!r} is in no training row", line, 1)
-                )
-    return problems
+                file = found.places["train", label][0]
+                yield Problem(file, f"labels {other!r} and {label!r} are mixed")
+    known = set(labels)
+    for (role, label), (file, line, column) in found.places.items():
+        if role != "train" and label not in known:
+            reason = f"label {label!r} is in no training {found.things}"
+            yield Problem(file, reason, line, column)
 
 
-def _some(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
+def _named(found: Found, labels: Sequence[str], names: Sequence[str]) -> Classes:
+    """The labels under the names that dataset.json gives.
+
+    Words that are among the names are names themselves, and the list says their order; anything
+    else is named in label order.
+    """
+    known = set(names)
+    if not all(map(is_integer, labels)) and known & set(labels):
+        problems = [
+            Problem(file, f"label {label!r} is none of the classes in {SETTINGS_FILE}", *place)
+            for label in labels
+            if label not in known
+            for file, *place in [found.places["train", label]]
+        ]
+        if missing := [name for name in names if name not in labels]:
+            reason = (
+                f"classes has {some(list(map(repr, missing)))}, which no training {found.things} is"
+            )
+            problems.append(Problem(SETTINGS_FILE, reason))
+        return Classes(tuple(names), tuple(names), tuple(problems))
+    if len(names) == len(labels):
+        return Classes(tuple(labels), tuple(names))
+    problems = [
+        Problem(
+            SETTINGS_FILE,
+            f"classes has {len(names)} names, the training {found.things}s have "
+            f"{len(labels)} different labels: {some(labels)}",
+        )
+    ]
+    beyond = [label for label in labels if is_integer(label) and int(label) >= len(names)]
+    if beyond:
+        file, line, column = found.places["train", beyond[0]]
+        reason = f"label {beyond[0]!r} is unknown to the {len(names)} classes in {SETTINGS_FILE}"
+        problems.append(Problem(file, reason, line, column))
+    return Classes(tuple(labels), tuple(names), tuple(problems))
+
+
+def _few(found: Found, labels: Sequence[str]) -> list[str]:
+    """Notes on what can be trained, but not well judged."""
+    train, test = found.of("train"), found.of("test")
+    notes = []
+    if single := [label for label in labels if train.get(label) == 1]:
+        classes = "classes have" if len(single) > 1 else "class has"
+        notes.append(
+            f"{len(single)} {classes} a single {found.things} to train with, too few to learn "
+            f"from: {some(single)}"
+        )
+    if test and (unjudged := [label for label in labels if label not in test]):
+        notes.append(f"no held-out {found.things} of: {some(unjudged)}")
+    heldout = found.total("test") or found.total("train") // SPLIT_SHARE
+    if heldout < ENOUGH_HELD_OUT:
+        about = "" if test else "about "
+        notes.append(
+            f"{about}{heldout} {found.things}s are held out: with fewer than {ENOUGH_HELD_OUT}, "
+            "a person has to approve the model before it goes live"
+        )
+    folded: dict[str, str] = {}
+    for label in labels:
+        if (other := folded.setdefault(label.casefold(), label)) != label:
+            notes.append(f"classes {other!r} and {label!r} differ in capitals only")
+    return notes

@@ -15,11 +15,12 @@ from chalicelib.aws.storage import Storage, StoredObject
 class Content:
     """A listing of a dataset, sorted by key.
 
-    `data` are the CSVs, `settings` is dataset.json, `others` what is ignored; `ready` is the
-    VersionId of _READY.
+    `data` are the CSVs and zips, `images` lie in folders, `settings` is dataset.json, `others` what
+    is ignored; `ready` is the VersionId of _READY.
     """
 
     data: tuple[StoredObject, ...]
+    images: tuple[StoredObject, ...]
     settings: StoredObject | None
     others: tuple[StoredObject, ...]
     ready: str | None
@@ -27,12 +28,12 @@ class Content:
     @property
     def empty(self) -> bool:
         """Nothing to train with and nothing that was meant to be."""
-        return not self.data and not self.others
+        return not self.data and not self.images and not self.others
 
     @property
     def used(self) -> list[StoredObject]:
         """What the version is made of."""
-        files = [*self.data, self.settings] if self.settings else list(self.data)
+        files = [*self.data, *self.images, *([self.settings] if self.settings else [])]
         return sorted(files, key=lambda file: file.key)
 
     @property
@@ -55,6 +56,7 @@ def content_version(files: Iterable[StoredObject]) -> str:
 def look(storage: Storage, dataset: str) -> Content:
     """List the dataset. One request a thousand objects, and one for _READY where there is one."""
     data: list[StoredObject] = []
+    images: list[StoredObject] = []
     others: list[StoredObject] = []
     settings: StoredObject | None = None
     ready: str | None = None
@@ -62,6 +64,8 @@ def look(storage: Storage, dataset: str) -> Content:
         kind = names.parse_key(stored.key).kind
         if kind is names.Kind.DATA:
             data.append(stored)
+        elif kind is names.Kind.IMAGE:
+            images.append(stored)
         elif kind is names.Kind.SETTINGS:
             settings = stored
         elif kind is names.Kind.OTHER:
@@ -71,4 +75,4 @@ def look(storage: Storage, dataset: str) -> Content:
             # An unversioned bucket gives no id: the time it was put tells two apart as well.
             if head is not None:
                 ready = head.version_id or head.last_modified.isoformat()
-    return Content(tuple(data), settings, tuple(others), ready)
+    return Content(tuple(data), tuple(images), settings, tuple(others), ready)

@@ -20,6 +20,10 @@ from chalicelib.names import Kind, Owner, SageMakerNames
         ("datasets/fm/_READY", Kind.READY, "dataset/fm", "_READY"),
         ("datasets/fm/sub/_READY", Kind.OTHER, "dataset/fm", "sub/_READY"),
         ("datasets/fm/1.png", Kind.OTHER, "dataset/fm", "1.png"),
+        ("datasets/fm/train/cat/1.JPG", Kind.IMAGE, "dataset/fm", "train/cat/1.JPG"),
+        ("datasets/fm/photos.zip", Kind.DATA, "dataset/fm", "photos.zip"),
+        ("datasets/fm/cat/._1.jpg", Kind.OTHER, "dataset/fm", "cat/._1.jpg"),
+        ("datasets/fm/__MACOSX/a.csv", Kind.OTHER, "dataset/fm", "__MACOSX/a.csv"),
         ("datasets/fm/", Kind.OUTSIDE, None, ""),
         ("datasets/", Kind.OUTSIDE, None, ""),
         ("datasets/a.csv", Kind.MISPLACED, None, "a.csv"),
@@ -54,19 +58,23 @@ def test_bad_names_say_what_to_do(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "held_out"),
+    ("path", "role"),
     [
-        ("fashion-mnist_test.csv", True),
-        ("test/a.csv", True),
-        ("TEST.csv.gz", True),
-        ("x-test-1.csv", True),
-        ("latest.csv", False),
-        ("testing.csv", False),
-        ("train.csv", False),
+        ("fashion-mnist_test.csv", "test"),
+        ("test/a.csv", "test"),
+        ("TEST.csv.gz", "test"),
+        ("x-test-1.csv", "test"),
+        ("latest.csv", "train"),
+        ("testing.csv", "train"),
+        ("train.csv", "train"),
+        ("x_val.csv", "validation"),
+        ("validation/a.csv", "validation"),
+        ("valley.csv", "train"),
+        ("val/test.csv", "test"),
     ],
 )
-def test_held_out_files(path: str, held_out: bool) -> None:
-    assert names.is_test(path) is held_out
+def test_a_csvs_role_is_a_word_of_its_path(path: str, role: str) -> None:
+    assert names.role_of(path) == role
 
 
 def test_sagemaker_names_there_and_back() -> None:

@@ -269,12 +269,16 @@ def test_refused_data_is_refused_again_and_put_right_goes_live(world: World) -> 
     assert world.drop(good())["outcome"] == "AlreadyTrained"
 
 
-@pytest.mark.parametrize("path", ["train/bag/1.png", "notes.txt"])
-def test_a_dataset_without_csv_is_refused_with_what_to_do(world: World, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "what_to_do"), [("1.png", "put each into a folder"), ("notes.txt", "CSV")]
+)
+def test_a_dataset_without_data_is_refused_with_what_to_do(
+    world: World, path: str, what_to_do: str
+) -> None:
     world.put(path, b"x")
     status = world.settle()
     assert status["outcome"] == "Refused"
-    assert "CSV" in status["message"]
+    assert what_to_do in status["message"]
     assert path in world.report()
 
 

@@ -11,9 +11,10 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from chalicelib.aws.storage import OpenObject
-from chalicelib.datasets.checks import Shape, image_shape, sorted_labels
+from chalicelib.datasets.checks import image_shape, sorted_labels
 from chalicelib.datasets.content import content_version, look
 from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.settings_file import Shape
 from chalicelib.errors import ObjectNotFound
 from tests.fakes.aws import MemoryStorage
 from tests.unit.datasets.world import DATASET, SETTINGS, World, csv, good, row
@@ -43,7 +44,8 @@ def test_what_is_written_when_all_is_well() -> None:
     )
     assert (report["ok"], report["check"], report["problems"]) == (True, 3, [])
     assert report["ignored"] == ["readme.md"]
-    assert report["rows"] == {"train": 3, "test": 1}
+    assert report["rows"] == {"train": 3, "validation": 0, "test": 1}
+    assert report["class_rows"]["Bag"] == {"train": 2, "validation": 0, "test": 0}
     version = read(world, "version.json")
     assert version["version"] == look(world.storage, DATASET).version
     assert (version["bucket"], version["prefix"]) == (SETTINGS.bucket, f"datasets/{DATASET}/")
@@ -66,6 +68,7 @@ def test_what_is_written_when_all_is_well() -> None:
         "sha256": hashlib.sha256(good()).hexdigest(),
         "role": "train",
         "header": False,
+        "label_column": 0,
         "rows": 3,
     }
     assert "rows" not in files["dataset.json"]
@@ -112,7 +115,7 @@ def test_what_is_written_when_all_is_well() -> None:
             "the service sets it",
         ),
         ({"a_csv": good(), "b_csv": b""}, "b.csv", "empty"),
-        ({"train/bag/1.png": b"x"}, "", "images such as train/bag/1.png"),
+        ({"1.png": b"x"}, "", "images such as 1.png lie in no folder"),
     ],
 )
 def test_what_cannot_train_is_refused(files: dict[str, bytes], file: str, reason: str) -> None:
@@ -209,5 +212,5 @@ def test_problems_are_json() -> None:
         "file": "a.csv",
         "line": 2,
         "column": 2,
-        "reason": "'x' is not a whole number from 0 to 255",
+        "reason": "'x' is not a whole number from 0 to 255, nor a number from 0 to 1",
     }

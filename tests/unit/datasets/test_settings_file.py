@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.datasets.checks import read_settings
+from chalicelib.datasets.settings_file import read_settings
 
 
 def reasons(**hyperparameters: Any) -> str:

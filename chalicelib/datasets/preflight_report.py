@@ -1,0 +1,136 @@
+"""What the preflight tells: report.json for programs, report.txt for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from chalicelib import names
+from chalicelib.datasets.content import Content
+from chalicelib.datasets.inspection import Inspection, shape_json
+from chalicelib.datasets.problem import Problem
+
+SHOWN = 50  # problems, classes and ignored files in a report
+ROLES = {"train": "to train with", "validation": "to choose by", "test": "held out"}
+
+
+def report_of(
+    dataset: str, version: str, content: Content, inspection: Inspection
+) -> dict[str, Any]:
+    """report.json, but for who asked for it and when it was finished."""
+    found, settings, problems = inspection.found, inspection.settings, inspection.problems
+    ok = not problems
+    prefix = names.dataset_prefix(dataset)
+    rows = {role: found.total(role) for role in ROLES}
+    if ok:
+        counts = [
+            f"{rows[role]:,} {found.things + 's ' if role == 'train' else ''}{words}"
+            for role, words in ROLES.items()
+            if rows[role] or role != "validation"
+        ]
+        summary = f"{', '.join(counts)}, {'all well' if not inspection.notes else 'with notes'}"
+    else:
+        more = len(problems) - 1
+        summary = f"refused: {problems[0]}" + (f" (and {more} more)" if more else "")
+    instances = settings.instances
+    return {
+        "format": 2,
+        "dataset": dataset,
+        "version": version,
+        "ok": ok,
+        "summary": summary,
+        "problems": [asdict(problem) for problem in problems[:SHOWN]],
+        "problem_count": len(problems),
+        "notes": inspection.notes,
+        "not_read_to_the_end": inspection.unfinished,
+        "kind": inspection.kind,
+        "files": inspection.listed,
+        "loose_images": inspection.loose_images,
+        "ignored": [other.key.removeprefix(prefix) for other in content.others[:SHOWN]],
+        "ignored_count": len(content.others),
+        "rows": rows,
+        "class_rows": {
+            name: {role: found.of(role).get(label, 0) for role in ROLES}
+            for label, name in zip(inspection.labels, inspection.classes, strict=False)
+        },
+        "shape": shape_json(inspection.shape),
+        "range": inspection.range,
+        "classes": list(inspection.classes),
+        "preset": settings.preset,
+        "hyperparameters": settings.hyperparameters,
+        "instances": None if instances is None else asdict(instances),
+    }
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The report for people."""
+    lines = [
+        f"Dataset {report['dataset']}, version {report['version']}",
+        f"Checked {report['finished']}: {report['summary']}",
+        "",
+    ]
+    for raw in report["problems"]:
+        lines.append(f"  {Problem(**raw)}")
+    hidden = report["problem_count"] - len(report["problems"])
+    if hidden:
+        lines.append(f"  … and {hidden} more")
+    for name in report["not_read_to_the_end"]:
+        lines.append(f"  {name}: not read further after so many problems")
+    if report["problems"]:
+        lines += [
+            "",
+            "Nothing was trained, and the files stay where they were put. Put the",
+            "files right and drop them again.",
+            "",
+        ]
+    if report["notes"]:
+        lines += ["Notes:", *(f"  {note}" for note in report["notes"]), ""]
+    lines += _about_images(report)
+    lines.append("Files:")
+    lines += map(_file_line, report["files"])
+    if report["loose_images"]:
+        lines.append(f"  {report['loose_images']:,} images in folders")
+    if report["ignored_count"]:
+        reason = "they are neither CSVs nor images in folders"
+        lines.append(f"Ignored, because {reason} ({report['ignored_count']}):")
+        lines += [f"  {path}" for path in report["ignored"]]
+    if report["ok"]:
+        lines += ["", *_class_table(report["class_rows"])]
+    return "\n".join(lines) + "\n"
+
+
+def _about_images(report: Mapping[str, Any]) -> list[str]:
+    shape = report["shape"]
+    if not report["ok"]:
+        return []
+    if shape is None:
+        size = "of any size: the training job brings them into one frame"
+    else:
+        colour = "grey" if shape["channels"] == 1 else "RGB"
+        size = f"{shape['width']} x {shape['height']}, {colour}"
+    written = "" if report["range"] is None else f", values written 0 to {report['range'][1]}"
+    return [f"Images: {size}{written}", ""]
+
+
+def _file_line(file: Mapping[str, Any]) -> str:
+    name = "/".join(filter(None, (file["path"], file.get("member"))))
+    if "members" in file:
+        return f"  {name}: {file['members']:,} images"
+    header = "with a header" if file["header"] else "no header"
+    label = f", the label in column {file['label_column'] + 1}" if file["label_column"] else ""
+    return f"  {name}: {file['role']}, {file['rows']:,} rows, {header}{label}"
+
+
+def _class_table(class_rows: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line a class: how many there are to train with, and how many are held out."""
+    used = [role for role in ROLES if any(counts[role] for counts in class_rows.values())]
+    shown = list(class_rows.items())[:SHOWN]
+    width = max([len("Class"), *(len(name) for name, _ in shown)])
+    lines = [f"{'Class':{width}}" + "".join(f"{role:>12}" for role in used)]
+    lines += [
+        f"{name:{width}}" + "".join(f"{counts[role]:>12,}" for role in used)
+        for name, counts in shown
+    ]
+    hidden = len(class_rows) - len(shown)
+    return [*lines, f"… and {hidden} more classes"] if hidden else lines

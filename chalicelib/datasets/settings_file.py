@@ -1,0 +1,251 @@
+"""dataset.json: what the people who drop data may say about it (docs/data.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.datasets.problem import Problem
+
+SETTINGS_FILE = "dataset.json"
+LARGEST_SETTINGS = 1 << 20  # bytes
+KNOWN = ("classes", "preset", "hyperparameters", "shape", "label", "instances")
+# Those of training_job/pigeonhole_training/models, which a test holds beside these.
+PRESETS = ("default", "dense-256-128-32", "dense-128", "cnn-32-64-128", "resnet50")
+SMALLEST_SIDE, LARGEST_SIDE = 8, 256
+CHANNELS = (1, 3)
+MOST_INSTANCES = 16
+MOST_HYPERPARAMETERS = 90  # SageMaker takes 100, and the service sets some itself
+LONGEST_HYPERPARAMETER = 256  # characters
+WHOLE_NUMBERS = {
+    "epochs": (1, 1000),
+    "fine_tune_epochs": (0, 1000),
+    "batch_size": (1, 65536),
+    "seed": (0, 2**32 - 1),
+}
+LARGEST_LEARNING_RATE = 10
+HYPERPARAMETERS = (*WHOLE_NUMBERS, "learning_rate")
+_HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
+_INSTANCE = re.compile(r"ml\.[a-z0-9-]{1,20}\.[a-z0-9]{1,20}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of every image."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def values(self) -> int:
+        """In a row of a CSV, the label not counted."""
+        return self.height * self.width * self.channels
+
+
+@dataclass(frozen=True)
+class Instances:
+    """What the training job runs on; None: as the stage is set."""
+
+    type: str | None = None
+    count: int | None = None
+    spot: bool | None = None
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """dataset.json, understood: what it does not say is None.
+
+    `classes`: names in label order; `label`: the name of the label's column in CSVs.
+    """
+
+    classes: tuple[str, ...] | None = None
+    preset: str | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    shape: Shape | None = None
+    label: str | None = None
+    instances: Instances | None = None
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class _Wrong(Exception):
+    """The value of a setting cannot be used; the text says why."""
+
+
+def read_settings(text: bytes) -> DatasetSettings:
+    """Parse dataset.json; what is wrong with it is in `problems`."""
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        return _refused(f"not JSON: {error}")
+    except RecursionError:
+        return _refused("nested too deeply")
+    if not isinstance(raw, dict):
+        return _refused("must be a JSON object")
+    problems = [
+        f"{unknown!r} is no setting; {', '.join(KNOWN[:-1])} and {KNOWN[-1]} are"
+        for unknown in sorted(raw.keys() - set(KNOWN))
+    ]
+    read: dict[str, Any] = {}
+    readers: Mapping[str, Callable[[Any], Any]] = {
+        "classes": _classes,
+        "preset": _preset,
+        "shape": _shape,
+        "label": _label,
+        "instances": _instances,
+    }
+    for name, reader in readers.items():
+        if raw.get(name) is None:
+            continue
+        try:
+            read[name] = reader(raw[name])
+        except _Wrong as wrong:
+            problems.append(f"{name} {wrong}")
+    hyperparameters, wrong_ones = _hyperparameters(raw.get("hyperparameters"))
+    return DatasetSettings(
+        **read,
+        hyperparameters=hyperparameters,
+        problems=tuple(Problem(SETTINGS_FILE, reason) for reason in problems + wrong_ones),
+        notes=tuple(
+            f"dataset.json: hyperparameter {name} is none that the training job is known to "
+            f"take ({', '.join(HYPERPARAMETERS)})"
+            for name in hyperparameters
+            if name not in HYPERPARAMETERS
+        ),
+    )
+
+
+def _refused(reason: str) -> DatasetSettings:
+    return DatasetSettings(problems=(Problem(SETTINGS_FILE, reason),))
+
+
+def _classes(value: Any) -> tuple[str, ...]:
+    fine = (
+        isinstance(value, list)
+        and all(isinstance(name, str) and name.strip() and _is_utf8(name) for name in value)
+        and len(set(value)) == len(value)
+    )
+    if not fine:
+        raise _Wrong("must be a list of different, non-empty names, in UTF-8")
+    return tuple(value)
+
+
+def _preset(value: Any) -> str:
+    if value not in PRESETS:
+        raise _Wrong(f"must be one of {', '.join(PRESETS)}, not {_shown(value)}")
+    return str(value)
+
+
+def _shape(value: Any) -> Shape:
+    members = ("height", "width", "channels")
+    _check_members(value, members)
+    if missing := [member for member in members if member not in value]:
+        raise _Wrong(f"lacks {' and '.join(missing)}: it is {{height, width, channels}}")
+    for side in ("height", "width"):
+        if not _is_whole(value[side], SMALLEST_SIDE, LARGEST_SIDE):
+            raise _Wrong(
+                f"has a {side} of {_shown(value[side])}: whole numbers from {SMALLEST_SIDE} to "
+                f"{LARGEST_SIDE} are taken"
+            )
+    if isinstance(value["channels"], bool) or value["channels"] not in CHANNELS:
+        raise _Wrong(f"has {_shown(value['channels'])} channels: 1 is grey, 3 is RGB")
+    return Shape(value["height"], value["width"], int(value["channels"]))
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not _is_utf8(value):
+        raise _Wrong(f"must be the name of a column, not {_shown(value)}")
+    return value.strip()
+
+
+def _instances(value: Any) -> Instances:
+    _check_members(value, ("type", "count", "spot"))
+    kind, count, spot = value.get("type"), value.get("count"), value.get("spot")
+    if kind is not None and not (isinstance(kind, str) and _INSTANCE.fullmatch(kind)):
+        raise _Wrong(f"has the type {_shown(kind)}: SageMaker's are like ml.g5.xlarge")
+    if count is not None and not _is_whole(count, 1, MOST_INSTANCES):
+        raise _Wrong(f"has a count of {_shown(count)}: 1 to {MOST_INSTANCES} are taken")
+    if spot is not None and not isinstance(spot, bool):
+        raise _Wrong(f"has spot {_shown(spot)}: true or false")
+    return Instances(kind, count, spot)
+
+
+def _check_members(value: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(value, dict):
+        raise _Wrong(f"must be a JSON object with {', '.join(known)}")
+    if unknown := sorted(value.keys() - set(known)):
+        raise _Wrong(f"has {unknown[0]!r}; it takes {', '.join(known)}")
+
+
+def _hyperparameters(given: Any) -> tuple[dict[str, Any], list[str]]:
+    """Those that can be used, and what is wrong with the others."""
+    if given is None:
+        return {}, []
+    if not isinstance(given, dict):
+        return {}, ["hyperparameters must be a JSON object"]
+    if len(given) > MOST_HYPERPARAMETERS:
+        return {}, [f"{len(given)} hyperparameters: {MOST_HYPERPARAMETERS} are taken at most"]
+    good: dict[str, Any] = {}
+    problems = []
+    for name, value in given.items():
+        if problem := _hyperparameter_problem(name, value):
+            shown = name if _HYPERPARAMETER.fullmatch(name) else repr(name[:64])
+            problems.append(f"hyperparameter {shown}: {problem}")
+        else:
+            good[name] = value
+    return good, problems
+
+
+def _hyperparameter_problem(name: str, value: Any) -> str | None:
+    if not _HYPERPARAMETER.fullmatch(name):
+        return "its name must be small letters, digits and underscores"
+    if name == "preset":
+        return "it stands beside the hyperparameters, not among them"
+    if name in RESERVED or name.startswith("sagemaker_"):
+        return "the service sets it"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return "its value must be a number or a text"
+    return _range_problem(name, value) or _text_problem(str(value))
+
+
+def _range_problem(name: str, value: int | float | str) -> str | None:
+    if name in WHOLE_NUMBERS:
+        least, most = WHOLE_NUMBERS[name]
+        if not _is_whole(value, least, most):
+            return f"must be a whole number from {least} to {most}, not {_shown(value)}"
+    elif name == "learning_rate":
+        if isinstance(value, str) or not 0 < value <= LARGEST_LEARNING_RATE:
+            return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return f"must be a finite number, not {value}"
+    return None
+
+
+def _text_problem(text: str) -> str | None:
+    """Why SageMaker would not carry the text as a hyperparameter's value."""
+    if not text.strip():
+        return "its value is blank"
+    if len(text) > LONGEST_HYPERPARAMETER:
+        return f"its value is longer than {LONGEST_HYPERPARAMETER} characters"
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+        return "its value has line breaks or other control characters: take them out"
+    return None
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:40]
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
