@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from serving.errors import ArtifactError
 
-FORMAT = 1
+FORMATS = (1, 2)
+APPLIES_TEMPERATURE = 1  # the format whose model.onnx answers before the temperature
 QUICK_SECONDS = 0.001  # of one image; see Model.quick
 CHUNK = 64  # rows a call at most: larger calls are no faster and fall out of the cache
 LEAST = 16  # rows a call: fewer are not worth a thread
@@ -27,7 +28,10 @@ FOREGROUNDS = ("light", "dark", "unknown")
 
 @dataclass(frozen=True)
 class Signature:
-    """What `model.json` says about the model; images are `height` x `width` x `channels`."""
+    """What `model.json` says about the model; images are `height` x `width` x `channels`.
+
+    `temperature` is what remains to be applied: 1 where model.onnx has it inside (format 2).
+    """
 
     height: int
     width: int
@@ -118,9 +122,10 @@ def _signature(path: Path) -> Signature:
     except ValueError as error:
         raise ArtifactError(f"{path} is no JSON: {error}") from error
     try:
-        if content["format"] != FORMAT:
+        if content["format"] not in FORMATS:
             raise ArtifactError(
-                f"{path} has format {content['format']!r}; this container serves format {FORMAT}"
+                f"{path} has format {content['format']!r}; this container serves "
+                f"{' and '.join(map(str, FORMATS))}. Deploy a newer serving image"
             )
         shape = content["input"]
         signature = Signature(
@@ -129,7 +134,11 @@ def _signature(path: Path) -> Signature:
             channels=int(shape["channels"]),
             foreground=str(shape["foreground"]),
             classes=tuple(str(name) for name in content["classes"]),
-            temperature=float(content.get("temperature", 1.0)),
+            temperature=(
+                float(content.get("temperature", 1.0))
+                if content["format"] == APPLIES_TEMPERATURE
+                else 1.0
+            ),
             dataset=str(content["dataset"]),
             model_version=model_version(str(content["training_job"])),
         )

@@ -12,6 +12,7 @@ hyperparameter as a flag; those that are not ours are ignored. The environment i
     SM_MODEL_DIR                           model
     SM_OUTPUT_DATA_DIR                     output/data
     SM_OUTPUT_DIR                          output: `failure` gets the reason
+    SM_HOSTS, SM_CURRENT_HOST              names of the job's hosts (JSON) and of this one; one host
     TRAINING_JOB_NAME                      as SageMaker sets it
     KERAS_BACKEND                          tensorflow
 """
@@ -19,6 +20,7 @@ hyperparameter as a flag; those that are not ours are ignored. The environment i
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -51,6 +53,8 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     parser.add_argument("--batch_size", type=int)
     parser.add_argument("--learning_rate", type=float)
     parser.add_argument("--seed", type=int, default=Hyperparameters.seed)
+    parser.add_argument("--mixed_precision", default=Hyperparameters.mixed_precision)
+    parser.add_argument("--quantize", default=Hyperparameters.quantize)
     parser.add_argument("--dataset_version")
     parser.add_argument("--code_version", default="")
     flags, _ = parser.parse_known_args(arguments)
@@ -61,6 +65,13 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     champion: Path | None = folder("SM_CHANNEL_CHAMPION", "input/data/champion")
     if not environment.get("SM_CHANNEL_CHAMPION") and champion and not champion.exists():
         champion = None
+    hosts = json.loads(environment.get("SM_HOSTS") or "[]") or ["algo-1"]
+    if len(hosts) > 1 and not environment.get("TF_CONFIG"):
+        raise BadRequest(
+            f"a job of {len(hosts)} hosts needs the hyperparameter "
+            "sagemaker_multi_worker_mirrored_strategy_enabled=true, with which SageMaker tells them "
+            "of each other"
+        )
     weights = folder("SM_CHANNEL_WEIGHTS", "input/data/weights")
     return JobConfig(
         train_dir=folder("SM_CHANNEL_TRAIN", "input/data/train"),
@@ -78,9 +89,13 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
             batch_size=flags.batch_size,
             learning_rate=flags.learning_rate,
             seed=flags.seed,
+            mixed_precision=flags.mixed_precision,
+            quantize=flags.quantize,
         ),
         dataset_version=flags.dataset_version,
         code_version=flags.code_version,
+        hosts=len(hosts),
+        host=hosts.index(environment["SM_CURRENT_HOST"]) if len(hosts) > 1 else 0,
     )
 
 

@@ -10,9 +10,16 @@ from pigeonhole_training.errors import BadRequest
 from pigeonhole_training.recipe import Asked
 
 
+QUANTIZE = ("none", "fp16", "int8", "auto")
+
+
+MIXED_PRECISION = ("auto", "on", "off")
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
-    """`None` means: the preset's recipe chooses."""
+    """`None` means: the preset's recipe chooses. `quantize`: a smaller precision of the exported
+    model, which is taken where it answers as well."""
 
     preset: str = "default"
     epochs: int | None = None
@@ -20,8 +27,17 @@ class Hyperparameters:
     batch_size: int | None = None
     learning_rate: float | None = None
     seed: int = 0
+    mixed_precision: str = "auto"
+    quantize: str = "none"
 
     def __post_init__(self) -> None:
+        if self.mixed_precision not in MIXED_PRECISION:
+            raise BadRequest(
+                f"mixed_precision must be one of {', '.join(MIXED_PRECISION)}, "
+                f"not {self.mixed_precision}"
+            )
+        if self.quantize not in QUANTIZE:
+            raise BadRequest(f"quantize must be one of {', '.join(QUANTIZE)}, not {self.quantize}")
         if self.epochs is not None and not 1 <= self.epochs <= 1000:
             raise BadRequest(f"epochs must be from 1 to 1000, not {self.epochs}")
         if self.batch_size is not None and not 1 <= self.batch_size <= 65_536:
@@ -50,7 +66,10 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class JobConfig:
-    """One training job: where its channels and outputs are, who it is, how to train."""
+    """One training job: where its channels and outputs are, who it is, how to train.
+
+    `host` (from 0) is which of the job's `hosts` this is; the first one judges and writes.
+    """
 
     train_dir: Path
     version_dir: Path
@@ -63,3 +82,5 @@ class JobConfig:
     hyperparameters: Hyperparameters = Hyperparameters()
     dataset_version: str | None = None
     code_version: str = ""
+    hosts: int = 1
+    host: int = 0

@@ -1,7 +1,8 @@
 """One training job from channels to artifact.
 
-check the files against version.json -> read them -> split -> train -> evaluate, beside the
-champion -> export to ONNX and compare it with Keras -> write everything at the end
+check the files against version.json -> read them -> split -> train -> calibrate -> evaluate ->
+export to ONNX and compare it with Keras -> judge the champion on the same rows -> write everything
+at the end
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pigeonhole_training.config import JobConfig
 from pigeonhole_training.data.notes import split_notes
 from pigeonhole_training.data.reading import read_dataset
@@ -21,9 +20,8 @@ from pigeonhole_training.data.split import Split, split_rows
 from pigeonhole_training.data.version import DatasetVersion, check_files, read_version
 from pigeonhole_training.errors import DataChanged
 from pigeonhole_training.export import artifact
-from pigeonhole_training.export.onnx_model import OnnxModel, check_export
 from pigeonhole_training.judging.champion import ChampionResult, judge_champion
-from pigeonhole_training.judging.evaluate import Score, majority_share, score
+from pigeonhole_training.judging.document import evaluation_document
 from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
 from pigeonhole_training.recipe import Situation
 from pigeonhole_training.watching.observer import Run
@@ -33,9 +31,9 @@ OUTPUT_FILES = ("evaluation.json", "history.json", "model.keras")
 
 @dataclass(frozen=True)
 class Result:
-    """What a job came to; the same numbers are in evaluation.json."""
+    """What a job came to: evaluation.json's document, and the champion's answers."""
 
-    score: Score
+    evaluation: dict[str, Any]
     champion: ChampionResult | None
 
 
@@ -109,72 +107,67 @@ def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: P
     version, split = prepared.version, prepared.split
     with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
-        import keras  # noqa: PLC0415
+        from pigeonhole_training.export.export import export  # noqa: PLC0415
+        from pigeonhole_training.fitting.engines import open_engine  # noqa: PLC0415
+        from pigeonhole_training.fitting.train import train  # noqa: PLC0415
+        from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
 
-        from pigeonhole_training.fitting import loop  # noqa: PLC0415
-        from pigeonhole_training.models import preset_of  # noqa: PLC0415
+        engine = open_engine(config.hosts, config.host)
+    with progress.step("training", "Building the network"):
+        trained = train(config, version, split, (), progress.stop, engine)
+    if not trained.first:
+        say("Done: the first host judges the model and writes it")
+        return None
+    model, recipe, epochs = trained.model, trained.recipe, trained.epochs
 
-    preset = preset_of(config.hyperparameters.preset)
-    situation = Situation(len(split.training), version.shape, len(version.classes))
-    recipe = preset.recipe(situation, config.hyperparameters.asked)
-    keras.utils.set_random_seed(recipe.seed)
-    model = preset.build(version.shape, len(version.classes), config.weights_dir)
-    run = Run(
-        model=model,
-        recipe=recipe,
-        training=split.training,
-        validation=split.validation,
-        classes=version.classes,
-        steps_per_epoch=math.ceil(len(split.training) / recipe.batch_size),
-        backend=keras.backend.backend(),
-        devices=(),
-        hosts=1,
-        precision="float32",
-        rows_on_device=False,
-    )
-    sentence = (
-        f"Training {preset.name} on {len(split.training):,} rows of {version.shape}, "
-        f"{len(version.classes)} classes, up to {recipe.epochs} epochs, the best chosen by "
-        f"{len(split.validation):,}"
-    )
-    with progress.step("training", sentence):
-        epochs = loop.fit(model, run, progress.stop)
-
-    heldout = split.heldout
+    heldout, stop = split.heldout, progress.stop
+    with progress.step(
+        "calibrating", f"Fitting a temperature on {len(split.validation):,} validation rows"
+    ):
+        calibrated = calibrate(model, split, stop)
+    calibration = calibrated.calibration
+    say(f"Temperature {calibration.temperature}: {calibration.reason}")
     with progress.step("evaluating", f"Evaluating on {len(heldout):,} held-out rows"):
-        probabilities = np.asarray(
-            model.predict(
-                heldout.take(slice(None)),
-                batch_size=loop.PREDICT_BATCH,
-                callbacks=[loop.StopCallback(progress.stop)],
-                verbose=0,
-            )
+        answers = judge(calibrated, split, stop)
+    with progress.step("exporting", "Exporting to ONNX and comparing it with Keras"):
+        exported = export(
+            calibrated.model,
+            folder,
+            quantize=config.hyperparameters.quantize,
+            training=split.training,
+            heldout=heldout,
+            answers=answers,
         )
-        right = probabilities.argmax(axis=1) == heldout.labels
-        own = score(right, heldout.labels, version.classes)
-    say(f"heldout_accuracy={own.accuracy:.4f};")
+    say(f"The ONNX model differs from Keras by at most {exported.difference:.1g}")
+    if exported.choice.asked != "none":
+        say(f"Precision {exported.choice.precision}: {exported.choice.reason}")
+    right = exported.heldout.argmax(axis=1) == heldout.labels
+    say(f"heldout_accuracy={right.mean():.4f};")
 
     champion = None
     if config.champion_dir is not None:
         with progress.step("champion", "Evaluating the champion on the same rows"):
-            champion = judge_champion(config.champion_dir, heldout, right, version)
-        if champion.score is not None:
-            say(f"champion_accuracy={champion.score.accuracy:.4f};")
+            champion = judge_champion(config.champion_dir, heldout, right, version.classes)
+        if champion.answers is not None:
+            say(f"champion_accuracy={(champion.answers == heldout.labels).mean():.4f};")
 
-    with progress.step("exporting", "Exporting to ONNX and comparing it with Keras"):
-        model.save(folder / "model.keras")
-        model.export(folder / "model.onnx", format="onnx", verbose=False)
-        exported = OnnxModel(folder / "model.onnx").predict(heldout)
-        difference = check_export(probabilities, exported)
-    say(f"The ONNX model differs from Keras by at most {difference:.1g}")
-
-    golden = artifact.choose_golden(heldout.labels)
-    artifact.write_golden(folder / "golden.jsonl", golden, heldout, probabilities, version.classes)
-    artifact.write_trained_rows(folder / "trained_rows.bin", split.seen)
-    artifact.write_json(folder / "model.json", _model_document(config, prepared, own))
-    artifact.write_json(
-        folder / "evaluation.json", _evaluation_document(config, version, split, own, champion)
+    evaluation = evaluation_document(
+        training_job=config.training_job,
+        dataset_version=version.version,
+        classes=version.classes,
+        split=split,
+        heldout=exported.heldout,
+        calibration=calibration,
+        choice=exported.choice,
+        champion=champion,
     )
+    golden = artifact.choose_golden(heldout.labels)
+    artifact.write_golden(
+        folder / "golden.jsonl", golden, heldout, exported.heldout, version.classes
+    )
+    artifact.write_trained_rows(folder / "trained_rows.bin", split.seen)
+    artifact.write_json(folder / "model.json", _model_document(config, prepared, evaluation))
+    artifact.write_json(folder / "evaluation.json", evaluation)
     best = min(epochs, key=lambda e: e.validation_loss)
     artifact.write_json(
         folder / "history.json",
@@ -187,57 +180,35 @@ def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: P
             "seconds": progress.seconds,
         },
     )
-    return Result(own, champion)
+    return Result(evaluation, champion)
 
 
-def _model_document(config: JobConfig, prepared: _Prepared, own: Score) -> dict[str, Any]:
+def _model_document(
+    config: JobConfig, prepared: _Prepared, evaluation: dict[str, Any]
+) -> dict[str, Any]:
     version, split = prepared.version, prepared.split
+    height, width, channels = split.heldout.image_shape
+    measured = evaluation["challenger"]
     return {
-        "format": 1,
+        "format": artifact.MODEL_FORMAT,
         "input": {
-            **asdict(version.shape),
+            "height": height,
+            "width": width,
+            "channels": channels,
             "range": [0, 255],
             "foreground": "unknown" if prepared.framed else artifact.foreground(split.training),
         },
         "classes": list(version.classes),
-        "temperature": 1.0,
-        "metrics": {"heldout_accuracy": own.accuracy, "heldout_rows": len(split.heldout)},
+        "temperature": evaluation["calibration"]["temperature"],
+        "precision": evaluation["export"]["precision"],
+        "preset": config.hyperparameters.preset,
+        "metrics": {
+            "heldout_accuracy": measured["accuracy"],
+            "heldout_rows": len(split.heldout),
+            "heldout_ece": measured["ece"],
+        },
         "dataset": version.dataset,
         "dataset_version": version.version,
         "training_job": config.training_job,
         "code_version": config.code_version,
     }
-
-
-def _evaluation_document(
-    config: JobConfig,
-    version: DatasetVersion,
-    split: Split,
-    own: Score,
-    champion: ChampionResult | None,
-) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "format": 1,
-        "dataset_version": version.version,
-        "training_job": config.training_job,
-        "heldout": {
-            "rows": len(split.heldout),
-            "source": split.source,
-            "majority_share": majority_share(split.heldout.labels),
-            "excluded_duplicates_of_training_rows": split.duplicates,
-        },
-        "challenger": asdict(own),
-        "champion": None,
-        "paired": None,
-    }
-    if champion is not None:
-        document["champion"] = {
-            "training_job": champion.training_job,
-            "dataset_version": champion.dataset_version,
-            "same_classes": champion.same_classes,
-            "same_shape": champion.same_shape,
-            "accuracy": champion.score.accuracy if champion.score else None,
-            "recall": champion.score.recall if champion.score else {},
-        }
-        document["paired"] = asdict(champion.paired) if champion.paired else None
-    return document

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tarfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 SOURCE = Path(__file__).resolve().parents[3] / "training_job"
 CLASSES = ["left", "middle", "Größe/right"]
@@ -190,8 +190,15 @@ def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> 
     assert accuracy > 0.9
     assert set(evaluation["challenger"]["recall"]) == set(CLASSES)
     assert f"heldout_accuracy={accuracy:.4f};" in out
+    low, high = evaluation["challenger"]["interval"]
+    assert low < accuracy <= high
+    assert sum(map(sum, evaluation["confusion"]["counts"])) == 60
+    calibration = evaluation["calibration"]
+    assert calibration["after"]["log_loss"] == evaluation["challenger"]["log_loss"]
+    assert sum(each["rows"] for each in calibration["before"]["bins"]) == 60
+    assert [each["precision"] for each in evaluation["export"]["candidates"]] == ["float32"]
     assert model == {
-        "format": 1,
+        "format": 2,
         "input": {
             "height": 6,
             "width": 9,
@@ -200,8 +207,14 @@ def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> 
             "foreground": "light",
         },
         "classes": CLASSES,
-        "temperature": 1.0,
-        "metrics": {"heldout_accuracy": accuracy, "heldout_rows": 60},
+        "temperature": calibration["temperature"],
+        "precision": "float32",
+        "preset": "default",
+        "metrics": {
+            "heldout_accuracy": accuracy,
+            "heldout_rows": 60,
+            "heldout_ece": evaluation["challenger"]["ece"],
+        },
         "dataset": "bars",
         "dataset_version": "ab" * 32,
         "training_job": job.folder.name,
@@ -232,11 +245,9 @@ def test_the_onnx_model_answers_the_golden_images_as_keras_did(
 
 
 def unpacked(png: bytes) -> np.ndarray:
-    """A filterless RGB PNG of one IDAT chunk as float32 (1, 6, 9, 3)."""
-    start = png.index(b"IDAT")
-    (length,) = struct.unpack(">I", png[start - 4 : start])
-    lines = np.frombuffer(zlib.decompress(png[start + 4 : start + 4 + length]), np.uint8)
-    return lines.reshape(6, 28)[:, 1:].reshape(1, 6, 9, 3).astype(np.float32)
+    """A PNG as float32 (1, 6, 9, 3)."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image, np.float32)[np.newaxis]
 
 
 def test_trained_rows_are_those_that_were_not_held_out(first: tuple[Job, str, str]) -> None:

@@ -84,9 +84,11 @@ def model_json(**changes: Any) -> dict[str, Any]:
     """`model.json` of the bars model, with `changes` on top; `input` is merged."""
     shape = {"height": 28, "width": 28, "channels": 1, "range": [0, 255], "foreground": "light"}
     content = {
-        "format": 1,
+        "format": 2,
         "classes": ["Tall", "Wide"],
         "temperature": 1.0,
+        "precision": "float32",
+        "preset": "default",
         "metrics": {"heldout_accuracy": 1.0, "heldout_rows": 2},
         "dataset": "bars",
         "dataset_version": "0123456789ab" + "0" * 52,

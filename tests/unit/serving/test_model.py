@@ -38,17 +38,25 @@ def test_many_rows_are_answered_as_one_by_one_and_in_order(model: Model) -> None
     np.testing.assert_allclose(at_once.sum(axis=1), 1, atol=1e-6)
 
 
-def test_temperature_is_applied_to_the_probabilities(tmp_path: Path, model: Model) -> None:
-    warm = Model(artifact.write(tmp_path, temperature=2.0), workers=1)
+def test_an_older_artifacts_temperature_is_applied(tmp_path: Path, model: Model) -> None:
+    warm = Model(artifact.write(tmp_path, format=1, temperature=2.0), workers=1)
     rows = np.asarray(artifact.bar("Wide")).reshape(1, 28, 28, 1)
     plain = model.probabilities(rows)[0]
     roots = np.sqrt(plain)  # p^(1/2), normalised
     np.testing.assert_allclose(warm.probabilities(rows)[0], roots / roots.sum(), rtol=1e-6)
 
 
+def test_a_temperature_that_is_inside_the_model_is_not_applied_twice(
+    tmp_path: Path, model: Model
+) -> None:
+    calibrated = Model(artifact.write(tmp_path, format=2, temperature=2.0), workers=1)
+    rows = np.asarray(artifact.bar("Wide")).reshape(1, 28, 28, 1)
+    np.testing.assert_array_equal(calibrated.probabilities(rows), model.probabilities(rows))
+
+
 def test_a_probability_of_zero_survives_the_temperature(tmp_path: Path) -> None:
     onnx = artifact.linear_onnx(np.zeros((784, 2)), np.array([0.0, 500.0]), (28, 28, 1))
-    warm = Model(artifact.write(tmp_path, onnx, temperature=0.5), workers=1)
+    warm = Model(artifact.write(tmp_path, onnx, format=1, temperature=0.5), workers=1)
     answer = warm.probabilities(np.zeros((1, 28, 28, 1)))
     np.testing.assert_allclose(answer, [[0, 1]], atol=1e-9)
 
@@ -56,14 +64,14 @@ def test_a_probability_of_zero_survives_the_temperature(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "serves 1 and 2"),
         ({"classes": ["a", "b", "c"]}, "promises"),
         ({"classes": ["a", "a"]}, "at least two classes"),
         ({"input": {"height": 32}}, "model.json promises one float32 input"),
         ({"input": {"channels": 2}}, "no grey"),
         ({"input": {"range": [0, 1]}}, "range"),
         ({"input": {"foreground": "green"}}, "foreground"),
-        ({"temperature": 0}, "temperature"),
+        ({"format": 1, "temperature": 0}, "temperature"),
     ],
 )
 def test_an_artifact_that_does_not_hold_together_is_refused(

@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pigeonhole_training.data.rows import Pixels, Pool, digests_of
 from pigeonhole_training.export import artifact
 
 
-def decoded(png: bytes) -> tuple[int, int, int, bytes]:
-    """Width, height, colour type and samples of a PNG with filter 0 on each line."""
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = {}, 8
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        (check,) = struct.unpack_from(">I", png, at + 8 + length)
-        assert zlib.crc32(kind + body) == check
-        chunks[kind], at = body, at + 12 + length
-    width, height, depth, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
-    assert depth == 8
-    lines = zlib.decompress(chunks[b"IDAT"])
-    size = len(lines) // height
-    assert all(lines[i * size] == 0 for i in range(height))
-    return (
-        width,
-        height,
-        colour,
-        b"".join(lines[i * size + 1 : (i + 1) * size] for i in range(height)),
-    )
+def decoded(png: bytes) -> tuple[str, np.ndarray]:
+    """Mode and samples of a PNG."""
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        return image.mode, np.asarray(image)
 
 
-@pytest.mark.parametrize(("channels", "colour"), [(1, 0), (2, 4), (3, 2), (4, 6)])
-def test_a_png_holds_the_very_pixels(channels: int, colour: int) -> None:
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_a_png_holds_the_very_pixels(channels: int, mode: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (3, 5, channels), dtype=np.uint8)
-    assert decoded(artifact.png(image)) == (5, 3, colour, image.tobytes())
+    found, samples = decoded(artifact.png(image))
+    assert found == mode
+    assert samples.reshape(image.shape).tolist() == image.tolist()
 
 
 def test_golden_lines_have_the_image_its_true_class_and_all_digits(tmp_path: Path) -> None:
@@ -53,8 +38,26 @@ def test_golden_lines_have_the_image_its_true_class_and_all_digits(tmp_path: Pat
     artifact.write_golden(path, [2, 1], heldout, probabilities, ("bag", "Stiefel ö"))
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line["label"] for line in lines] == ["Stiefel ö", "bag"]
-    assert decoded(base64.b64decode(lines[0]["png"]))[3] == bytes([8, 9, 10, 11])
+    assert decoded(base64.b64decode(lines[0]["png"]))[1].tolist() == [[8, 9], [10, 11]]
     assert np.float32(lines[0]["probabilities"]).tolist() == probabilities[2].tolist()
+
+
+def test_golden_images_of_large_inputs_are_fewer(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (12, 224, 224, 3), dtype=np.uint8)
+    noise[5] = 0  # hardly any bytes: it still fits when the budget is nearly spent
+    heldout = Pool.of(noise, np.zeros(12, np.int32)).rows()
+    probabilities = np.full((12, 2), 0.5, np.float32)
+    path = tmp_path / "golden.jsonl"
+    artifact.write_golden(path, range(12), heldout, probabilities, ("a", "b"))
+    lines = path.read_bytes().splitlines()
+    assert 5 <= len(lines) < 12
+    assert path.stat().st_size <= 1_500_000
+    large = np.random.default_rng(0).integers(0, 256, (2, 800, 800, 3), dtype=np.uint8)
+    large[1, :100] = 0
+    heldout = Pool.of(large, np.zeros(2, np.int32)).rows()
+    artifact.write_golden(path, [0, 1], heldout, probabilities, ("a", "b"))
+    (only,) = path.read_bytes().splitlines()  # too large, but without one nothing can be verified
+    assert decoded(base64.b64decode(json.loads(only)["png"]))[1][:100].max() == 0
 
 
 def test_golden_rows_are_balanced_over_the_classes() -> None:

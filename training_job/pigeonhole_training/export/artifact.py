@@ -2,35 +2,37 @@
 
 model.onnx         the network, rescaling inside
 model.json         what it takes and names, and where it comes from
-golden.jsonl       held-out images with Keras' own probabilities
+golden.jsonl       held-out images with the probabilities that the model must answer
 trained_rows.bin   sorted digests of every row that it has seen
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import shutil
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pigeonhole_training.data.rows import Digests, Pixels, Probabilities, Rows
 from pigeonhole_training.errors import BadData
 
+MODEL_FORMAT = 2  # 1: whoever ran the model applied the temperature
 MODEL_FILES = ("model.onnx", "golden.jsonl", "trained_rows.bin", "model.json")
 GOLDEN_IMAGES = 32
+GOLDEN_BYTES = 1_500_000  # each is sent to a new endpoint before it gets traffic
 POLARITY_ROWS = 2_000
 DARK_BELOW, LIGHT_ABOVE = 64, 191
 POLARITY_SHARE = 0.8
 
-_PNG_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> colour type: grey, grey+alpha, RGB, RGBA
+_PNG_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -56,15 +58,26 @@ def write_golden(
     probabilities: Probabilities,
     classes: tuple[str, ...],
 ) -> None:
-    """A line for each of `rows`: the image as PNG, its true class, Keras' probabilities for it."""
-    with path.open("w", encoding="utf-8") as out:
-        for row in rows:
-            line = {
-                "png": base64.b64encode(png(heldout.take(np.array([row]))[0])).decode("ascii"),
-                "label": classes[heldout.labels[row]],
-                "probabilities": [float(p) for p in probabilities[row]],
-            }
-            out.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    """A line for each of `rows`: the image as PNG, its true class, the probabilities for it.
+
+    What would make the file larger than 1.5 MB is left out; one line there is always.
+    """
+    lines: list[bytes] = []
+    smallest: bytes | None = None
+    left = GOLDEN_BYTES
+    for row in rows:
+        content = {
+            "png": base64.b64encode(png(heldout.take(np.array([row]))[0])).decode("ascii"),
+            "label": classes[heldout.labels[row]],
+            "probabilities": [float(p) for p in probabilities[row]],
+        }
+        line = (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        if len(line) <= left:
+            lines.append(line)
+            left -= len(line)
+        if smallest is None or len(line) < len(smallest):
+            smallest = line
+    path.write_bytes(b"".join(lines) or smallest or b"")
 
 
 def choose_golden(labels: NDArray[np.int32], limit: int = GOLDEN_IMAGES) -> list[int]:
@@ -76,20 +89,13 @@ def choose_golden(labels: NDArray[np.int32], limit: int = GOLDEN_IMAGES) -> list
 
 
 def png(image: Pixels) -> bytes:
-    """One uint8 image `(H, W, C)` as PNG, lossless, of exactly these channels.
-
-    Source: PNG (Third Edition), W3C: 8 bits a sample, filter 0 on every line.
-    """
-    height, width, channels = image.shape
-    if channels not in _PNG_COLOUR:
+    """One uint8 image `(H, W, C)` as PNG, lossless, of exactly these channels."""
+    channels = image.shape[2]
+    if channels not in _PNG_MODES:
         raise BadData(f"an image of {channels} channels cannot be written as PNG")
-    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
-    lines = b"".join(b"\0" + line.tobytes() for line in image)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
+    file = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if channels == 1 else image).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def foreground(rows: Rows) -> str:
@@ -98,14 +104,21 @@ def foreground(rows: Rows) -> str:
     The ground is what an image's outermost pixels show (their median). Four images in five must
     agree, and photographs, whose edges show anything, do not.
     """
-    some = rows.take(slice(None, None, max(1, len(rows) // POLARITY_ROWS))).mean(axis=3)
-    edge = np.concatenate([some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1]], axis=1)
-    ground = np.median(edge, axis=1)
+    step = max(1, -(-len(rows) // POLARITY_ROWS))
+    ground = np.concatenate(
+        [_ground(pixels) for pixels in Rows(rows.pool, rows.positions[::step]).chunks(64)]
+    )
     if (ground < DARK_BELOW).mean() >= POLARITY_SHARE:
         return "light"
     if (ground > LIGHT_ABOVE).mean() >= POLARITY_SHARE:
         return "dark"
     return "unknown"
+
+
+def _ground(pixels: Pixels) -> NDArray[np.float64]:
+    """The median of each image's edge, `(N,)`; channels count as their mean."""
+    edges = (pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1])
+    return np.median(np.concatenate([edge.mean(axis=2) for edge in edges], axis=1), axis=1)
 
 
 def publish(staged: Path, target: Path, names: Sequence[str]) -> None:

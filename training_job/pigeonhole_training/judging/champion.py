@@ -12,24 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pigeonhole_training.data.rows import Digests, Rows
-from pigeonhole_training.data.version import DatasetVersion
+from pigeonhole_training.data.rows import Digests, Probabilities, Rows
 from pigeonhole_training.errors import BadChampion
 from pigeonhole_training.export.artifact import read_trained_rows
 from pigeonhole_training.export.onnx_model import OnnxModel
-from pigeonhole_training.judging.evaluate import Paired, Score, compare, score
+from pigeonhole_training.judging.calibrate import tempered
+from pigeonhole_training.judging.evaluate import Paired, compare
 
 
 @dataclass(frozen=True)
 class ChampionResult:
-    """`score` is None when the champion takes images of another shape; `paired` also when it
-    knows other classes."""
+    """What the champion says about the held-out rows.
+
+    `probabilities` float32 `(N, classes)` are in *our* classes' order: 0 for one that it does not
+    know, so that a row may sum to less than 1. `answers` `(N,)` are the classes that it gives; -1
+    is one that is none of ours. All three are None when it takes images of another shape; `paired`
+    also when it knows other classes.
+    """
 
     training_job: str
     dataset_version: str
     same_classes: bool
     same_shape: bool
-    score: Score | None
+    probabilities: Probabilities | None
+    answers: NDArray[np.int64] | None
     paired: Paired | None
 
 
@@ -41,18 +47,18 @@ class _Champion:
 
 
 def judge_champion(
-    folder: Path, heldout: Rows, challenger_right: NDArray[np.bool_], version: DatasetVersion
+    folder: Path, heldout: Rows, challenger_right: NDArray[np.bool_], classes: tuple[str, ...]
 ) -> ChampionResult:
     """Runs the champion in `folder/model.tar.gz` on `heldout`.
 
     Classes are matched by name: their order may differ, and a class that the champion does not
-    know it gets wrong. Its score is over all held-out rows, the paired comparison over those that
-    it was not trained on. Raises BadChampion when the archive cannot be used.
+    know it gets wrong. It answers all held-out rows; the paired comparison is over those that it
+    was not trained on. Raises BadChampion when the archive cannot be used.
     """
     champion = _load(folder / "model.tar.gz")
     try:
-        return _judge(champion, heldout, challenger_right, version)
-    except (KeyError, TypeError, ValueError) as error:
+        return _judge(champion, heldout, challenger_right, classes)
+    except (LookupError, TypeError, ValueError) as error:
         raise BadChampion(f"the champion's model.json is not as expected: {error!r}") from error
 
 
@@ -60,32 +66,32 @@ def _judge(
     champion: _Champion,
     heldout: Rows,
     challenger_right: NDArray[np.bool_],
-    version: DatasetVersion,
+    classes: tuple[str, ...],
 ) -> ChampionResult:
     document, taken = champion.document, champion.document["input"]
     names = tuple(document["classes"])
-    shape = version.shape
-    same_classes = set(names) == set(version.classes)
-    same_shape = (taken["height"], taken["width"], taken["channels"]) == (
-        shape.height,
-        shape.width,
-        shape.channels,
-    )
-    own_score, paired = None, None
+    same_classes = set(names) == set(classes)
+    same_shape = (taken["height"], taken["width"], taken["channels"]) == heldout.image_shape
+    ours, answers, paired = None, None, None
     if same_shape:
+        theirs = champion.model.predict(heldout)
+        if document.get("format", 1) == 1:  # whose temperature is not inside the model
+            theirs = tempered(theirs, float(document.get("temperature", 1.0)))
         # index of each of the champion's classes among ours; -1 is never a label
-        ours = np.array([version.classes.index(n) if n in version.classes else -1 for n in names])
-        right = ours[champion.model.predict(heldout).argmax(axis=1)] == heldout.labels
-        own_score = score(right, heldout.labels, version.classes)
+        place = np.array([classes.index(n) if n in classes else -1 for n in names])
+        ours = np.zeros((len(heldout), len(classes)), np.float32)
+        ours[:, place[place >= 0]] = theirs[:, place >= 0]
+        answers = place[theirs.argmax(axis=1)]
         if same_classes:
             unseen = ~np.isin(heldout.digests, champion.trained_rows)
-            paired = compare(challenger_right[unseen], right[unseen])
+            paired = compare(challenger_right[unseen], (answers == heldout.labels)[unseen])
     return ChampionResult(
         training_job=str(document["training_job"]),
         dataset_version=str(document["dataset_version"]),
         same_classes=same_classes,
         same_shape=same_shape,
-        score=own_score,
+        probabilities=ours,
+        answers=answers,
         paired=paired,
     )
 
