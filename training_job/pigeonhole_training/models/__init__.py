@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pigeonhole_training.errors import BadRequest
-from pigeonhole_training.models import cnn, default, dense
+from pigeonhole_training.models import cnn, default, dense, resnet50, wide
 from pigeonhole_training.models.preset import Preset
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
-    for preset in (default.PRESET, dense.DENSE_128, dense.DENSE_256_128_32, cnn.PRESET)
+    for preset in (
+        default.PRESET,
+        dense.DENSE_128,
+        dense.DENSE_256_128_32,
+        cnn.PRESET,
+        wide.PRESET,
+        resnet50.PRESET,
+        resnet50.RANDOM,
+    )
 }
 
 
