@@ -107,18 +107,38 @@ def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: P
     version, split = prepared.version, prepared.split
     with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
-        from pigeonhole_training.export.export import export  # noqa: PLC0415
-        from pigeonhole_training.fitting.engines import open_engine  # noqa: PLC0415
-        from pigeonhole_training.fitting.train import train  # noqa: PLC0415
-        from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
+        import keras  # noqa: PLC0415
 
-        engine = open_engine(config.hosts, config.host)
-    with progress.step("training", "Building the network"):
-        trained = train(config, version, split, (), progress.stop, engine)
-    if not trained.first:
-        say("Done: the first host judges the model and writes it")
-        return None
-    model, recipe, epochs = trained.model, trained.recipe, trained.epochs
+        from pigeonhole_training.export.export import export  # noqa: PLC0415
+        from pigeonhole_training.fitting import loop  # noqa: PLC0415
+        from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
+        from pigeonhole_training.models import preset_of  # noqa: PLC0415
+
+    preset = preset_of(config.hyperparameters.preset)
+    situation = Situation(len(split.training), version.shape, len(version.classes))
+    recipe = preset.recipe(situation, config.hyperparameters.asked)
+    keras.utils.set_random_seed(recipe.seed)
+    model = preset.build(version.shape, len(version.classes), config.weights_dir)
+    run = Run(
+        model=model,
+        recipe=recipe,
+        training=split.training,
+        validation=split.validation,
+        classes=version.classes,
+        steps_per_epoch=math.ceil(len(split.training) / recipe.batch_size),
+        backend=keras.backend.backend(),
+        devices=(),
+        hosts=1,
+        precision="float32",
+        rows_on_device=False,
+    )
+    sentence = (
+        f"Training {preset.name} on {len(split.training):,} rows of {version.shape}, "
+        f"{len(version.classes)} classes, up to {recipe.epochs} epochs, the best chosen by "
+        f"{len(split.validation):,}"
+    )
+    with progress.step("training", sentence):
+        epochs = loop.fit(model, run, progress.stop)
 
     heldout, stop = split.heldout, progress.stop
     with progress.step(
