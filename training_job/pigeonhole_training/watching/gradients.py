@@ -18,10 +18,13 @@ norms after all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 from keras import ops
+
+from pigeonhole_training.watching.observer import StepTimes
 
 
 def watch(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -70,6 +73,15 @@ def norms(
     return {
         path: float(ops.convert_to_numpy(value)) for path, value in zip(paths, kept, strict=True)
     }
+
+
+def measured(times: StepTimes, model: keras.Model) -> StepTimes:
+    """`times` with the gradients of its step, where they are not in it and `model.optimizer` is
+    watched and holds them."""
+    optimizer = getattr(model, "optimizer", None)
+    if times.gradients or not is_watched(optimizer):
+        return times
+    return replace(times, gradients=norms(optimizer))
 
 
 class _SavedAsPlain(keras.optimizers.Optimizer):

@@ -13,7 +13,7 @@ from pigeonhole_training.watching.profile import Finding, Gradients, Profile
 # validation loss with its own lowest value, and accuracies with each other.
 OVERFIT_RATIO = 0.1
 OVERFIT_GAP = 0.1  # of accuracy between training and validation rows
-OVERFIT_ERRORS = 2.0  # standard errors that the gap must be over, so that few rows prove nothing
+OVERFIT_ERRORS = 3.0  # standard errors that the gap must be over, so that few rows prove nothing
 
 # Debugger's LossNotDecreasing compares with the loss 10 steps before; ours with the loss of a
 # network that has learnt the classes' shares and nothing else.
@@ -45,16 +45,18 @@ def overfitting(profile: Profile) -> Finding | None:
     """Validation loss rises again while training loss falls on, or the best epoch is much better
     on training rows than on validation rows."""
     best = profile.best
-    if best is None:
-        return None
+    if best is None or loss_not_falling(profile) is not None:
+        return None  # who has learnt nothing has not learnt too much
     do = (
         "The weights of the best epoch are kept, so later ones only cost time. More or more varied "
         "training rows help most; else fewer epochs, a preset that changes its images at random or "
         "has more dropout or weight decay, or a smaller network."
     )
-    accuracy = min(max(best.validation_accuracy, 0.0), 1.0)
     rows = max(profile.settings.validation_rows, 1)
-    error = math.sqrt(accuracy * (1 - accuracy) / rows)
+    error = math.hypot(
+        _standard_error(best.train_accuracy, profile.settings.training_rows),
+        _standard_error(best.validation_accuracy, rows),
+    )
     gap = best.train_accuracy - best.validation_accuracy
     if gap > OVERFIT_GAP and gap > OVERFIT_ERRORS * error:
         return Finding(
@@ -78,6 +80,10 @@ def overfitting(profile: Profile) -> Finding | None:
             "overfitting",
         )
     return None
+
+
+def _standard_error(accuracy: float, rows: int) -> float:
+    return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / max(rows, 1))
 
 
 def loss_not_falling(profile: Profile) -> Finding | None:

@@ -56,8 +56,8 @@ def input_bound(profile: Profile) -> Finding | None:
     else:
         full = profile.quantile(0.5, "cpu_of_free") >= CPU_FULL
         do = (
-            "All cores are busy: take an instance with more of them (ml.g5.2xlarge in place of "
-            "ml.g5.xlarge), or a preset that changes its images less."
+            "All cores are busy: take an instance with more of them for the same device, or keep "
+            "other work off this one."
             if full
             else "Rows come from disk or are prepared one by one: take an instance whose memory "
             "holds all of them, or larger batches."

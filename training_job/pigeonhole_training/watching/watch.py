@@ -13,6 +13,7 @@ from pigeonhole_training.progress import say
 from pigeonhole_training.watching.activations import Probe
 from pigeonhole_training.watching.allocator import gpu_peak
 from pigeonhole_training.watching.bounded import Bounded
+from pigeonhole_training.watching.gradients import measured
 from pigeonhole_training.watching.guard import Guarded
 from pigeonhole_training.watching.observer import Epoch, Run, StepTimes
 from pigeonhole_training.watching.profile import (
@@ -103,6 +104,8 @@ class Watch:
 
     def stepped(self, times: StepTimes) -> None:
         """Keeps a measured step."""
+        if self._run is not None:
+            times = measured(times, self._run.model)
         if not self._sizes.keys() >= times.gradients.keys() and self._run is not None:
             self._know_variables(self._run)  # a phase that trains more of the network
         self._steps.add(times)
