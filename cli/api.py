@@ -40,6 +40,8 @@ class DatasetStatus:
     report: str | None
     champion: Champion | None
     endpoint: str | None
+    preset: str | None = None
+    instances: str | None = None
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> DatasetStatus:
@@ -63,6 +65,8 @@ class DatasetStatus:
                 champion.get("since") or "",
             ),
             endpoint=body.get("endpoint"),
+            preset=body.get("preset"),
+            instances=body.get("instances"),
         )
 
 
@@ -140,6 +144,10 @@ class Api:
         """One dataset; None when nothing was dropped under this name yet."""
         body = self._get_or_none(f"/datasets/{name}")
         return DatasetStatus.parse(body) if body else None
+
+    def retrain(self, name: str) -> DatasetStatus:
+        """Ask for the present data to be trained once more; the status. Raises ApiError."""
+        return DatasetStatus.parse(self._parsed(self._http.post(f"/datasets/{name}/retrain")))
 
     def batch(self, name: str) -> BatchStatus | None:
         """One batch; None when nothing was uploaded under this name yet."""

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from cli import cloud, fashion_mnist
 from cli.api import Api, DatasetStatus
-from cli.commands import classify, drop, up
+from cli.commands import classify, drop, report, up
 from cli.console import Waiting, bar, make_console, shown
 from cli.errors import CliError
 from cli.explain import explain
@@ -115,6 +115,7 @@ def demo(data: str, folder: Path, console: Console) -> None:
         if drop.print_outcome(status, target, console) != drop.LIVE:
             raise DemoFailed(f"The dropped data did not go live: {status.message}")
     times.parts(waiting.took)
+    print_report(folder, status, target, console)
     with times.step("Ask the HTTP API about held-out images", console):
         ask(target, material, console)
     with times.step("Classify a folder of 200 files", console):
@@ -123,6 +124,16 @@ def demo(data: str, folder: Path, console: Console) -> None:
     console.print(times.table())
     if data == "full":
         check_full(status)
+
+
+def print_report(folder: Path, status: DatasetStatus, target: Target, console: Console) -> None:
+    """Where the report on the training lies, as a file that a browser opens."""
+    if status.report is None or not status.report.endswith("/index.html"):
+        return
+    where = folder / "report"
+    shutil.rmtree(where, ignore_errors=True)
+    page = report.fetch(status, where, target, console)
+    console.print(f"Report: {shown(page)}")
 
 
 def sample_material() -> Material:

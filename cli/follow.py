@@ -88,8 +88,16 @@ class Ready:
             waiting.line(f"A later {self._noun} has replaced this one; following the later one.")
 
 
+class Asked:
+    """What was asked for by a call, which has answered: every status from now on speaks of it."""
+
+    def taken_up(self, seen: str | None, waiting: Waiting) -> bool:
+        """As `Ready`'s."""
+        return True
+
+
 def follow_dataset(
-    api: Api, logs: Any, name: str, *, ready: Ready, waiting: Waiting, sleep: Sleep
+    api: Api, logs: Any, name: str, *, ready: Ready | Asked, waiting: Waiting, sleep: Sleep
 ) -> DatasetStatus:
     """The status once the drop that ended with this `_READY`, or a later one, is through.
 

@@ -112,6 +112,36 @@ def drop(
 
 
 @app.command()
+def retrain(
+    dataset: Annotated[str, typer.Argument(help="Whose data.")],
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Train a dataset once more, then follow; after a failure, from its last checkpoint."""
+    from cli.commands import retrain as command
+
+    _run(lambda: command.retrain(dataset, home, stage))
+
+
+@app.command()
+def report(
+    dataset: Annotated[str, typer.Argument(help="On which dataset.")],
+    *,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where it is downloaded to.", show_default="reports/<dataset>/<job>"),
+    ] = None,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Fetch the report: the data, how good the model is, where its training time went."""
+    from cli.commands import report as command
+
+    _run(lambda: command.report(dataset, out=out, show=show, home=home, stage=stage))
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Image files.")],
     dataset: Dataset = None,

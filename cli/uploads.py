@@ -65,7 +65,13 @@ def newest_ready(s3: Any, bucket: str, prefix: str) -> str | None:
     return version
 
 
-def download(s3: Any, s3_prefix: str, folder: Path, console: Console) -> list[Path]:
+def download(
+    s3: Any,
+    s3_prefix: str,
+    folder: Path,
+    console: Console,
+    title: str = "Downloading results",
+) -> list[Path]:
     """Fetch all objects below an `s3://bucket/prefix/` into the folder; gives the files."""
     bucket, prefix = split_uri(s3_prefix)
     prefix = prefix.rstrip("/") + "/"
@@ -73,12 +79,12 @@ def download(s3: Any, s3_prefix: str, folder: Path, console: Console) -> list[Pa
         item["Key"]
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for item in page.get("Contents", [])
-        if not item["Key"].endswith("/")
+        if not item["Key"].endswith("/") and ".." not in item["Key"].split("/")
     ]
     pairs = [(folder / PurePosixPath(key.removeprefix(prefix)), key) for key in keys]
     progress = bar(console, size_in_bytes=False)
     with progress, ThreadPoolExecutor(AT_ONCE) as pool:
-        task = progress.add_task("Downloading results", total=len(pairs))
+        task = progress.add_task(title, total=len(pairs))
 
         def get(path: Path, key: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)

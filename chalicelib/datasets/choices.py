@@ -48,11 +48,10 @@ class Choices:
 def choices(report: Mapping[str, Any], settings: Settings) -> Choices:
     """`report` is the preflight's, in which stands what the checked dataset.json asks for."""
     asked = report.get("instances") or {}
-    preset = report.get("preset") or report.get("hyperparameters", {}).get("preset")
     spot = asked.get("spot")
     instances = Instances(
         type=str(asked.get("type") or settings.training_instance_type),
         count=int(asked.get("count") or 1),
         spot=settings.training_spot if spot is None else bool(spot),
     )
-    return Choices(str(preset or DEFAULT_PRESET), instances)
+    return Choices(str(report.get("preset") or DEFAULT_PRESET), instances)

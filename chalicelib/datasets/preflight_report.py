@@ -45,6 +45,7 @@ def report_of(
         "notes": inspection.notes,
         "not_read_to_the_end": inspection.unfinished,
         "kind": inspection.kind,
+        "bytes": sum(stored.size for stored in content.used),
         "files": inspection.listed,
         "loose_images": inspection.loose_images,
         "ignored": [other.key.removeprefix(prefix) for other in content.others[:SHOWN]],

@@ -62,7 +62,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
         "ResourceConfig": {
             "InstanceType": chosen.instances.type,
             "InstanceCount": chosen.instances.count,
-            "VolumeSizeInGB": _volume(report),
+            "VolumeSizeInGB": volume(report),
         },
         "RetryStrategy": {"MaximumRetryAttempts": INTERNAL_ERROR_RETRIES},
         "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
@@ -76,8 +76,9 @@ def _checkpoints(state: State) -> str:
     return names.checkpoints_prefix(state.dataset, version, family)
 
 
-def _volume(report: Mapping[str, Any]) -> int:
-    size = sum(int(file["size"]) for file in report.get("files", ()))
+def volume(report: Mapping[str, Any]) -> int:
+    """GB of disk for the data that the preflight's report tells of."""
+    size = int(report.get("bytes", 0))
     return min(MOST_VOLUME_GB, VOLUME_GB + math.ceil(VOLUME_FOR_DATA * size / 2**30))
 
 

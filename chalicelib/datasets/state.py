@@ -107,7 +107,8 @@ class State:
     def unsettled(self) -> bool:
         """Is something under way, or left to a person's approval, whose event may be lost?"""
         waits = any(past.outcome == Outcome.PENDING_APPROVAL for past in self.past.values())
-        return not self.settled or self.outcome is Outcome.PENDING_APPROVAL or waits
+        under_way = not self.settled or self.retrain
+        return under_way or self.outcome is Outcome.PENDING_APPROVAL or waits
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> State:
@@ -133,7 +134,7 @@ class State:
             "preset": self.preset,
             "instances": self.instances,
             "ready": self.ready,
-            "settled": self.settled,
+            "settled": self.settled and not self.retrain,
             "outcome": self.outcome,
             "report": self.report,
             "champion": None if self.champion is None else asdict(self.champion),

@@ -118,6 +118,10 @@ def print_outcome(status: DatasetStatus, target: Target, console: Console) -> in
         )
     elif status.champion:
         console.print(f"The model that answers: {status.champion.training_job}.")
+    if status.preset and status.instances:
+        console.print(f"Trained: preset {status.preset} on {status.instances}.")
+    if status.report and status.report.endswith("/index.html"):
+        console.print(f"Its report: pigeonhole report {status.dataset}{target.option}")
     return LIVE if good else NOT_LIVE
 
 

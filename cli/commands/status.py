@@ -109,7 +109,7 @@ def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType
     if not found:
         yield Text(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
         return
-    table = _table("Dataset", "Phase", "Live model", "Held-out", "Message")
+    table = _table("Dataset", "Phase", "Live model", "Held-out", "Trained", "Message")
     for item in found:
         champion = item.champion
         accuracy = champion.accuracy if champion else None
@@ -118,9 +118,15 @@ def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType
             item.phase,
             champion.training_job if champion else "none",
             f"{accuracy:.1%}" if accuracy is not None else "",
+            trained(item),
             item.message,
         )
     yield from ("", table)
+
+
+def trained(item: DatasetStatus) -> str:
+    """Which preset on which instances, of the newest training."""
+    return f"{item.preset} on {item.instances}" if item.preset and item.instances else ""
 
 
 def batch_names(target: Target) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from cli.api import DatasetStatus
+from cli.commands import report
 from cli.commands.classify import print_rejected
 from cli.commands.drop import print_outcome, print_problems
 from cli.target import Target
@@ -91,6 +92,8 @@ def test_help_does_not_load_what_it_does_not_need(tmp_path: Path) -> None:
         "status",
         "logs",
         "drop",
+        "retrain",
+        "report",
         "predict",
         "classify",
         "deploy",
@@ -174,3 +177,47 @@ def test_rejected_files_are_shown_with_their_reasons(tmp_path: Path) -> None:
     console, out = screen()
     print_rejected(rejected, console)
     assert "notes.txt: No image format begins so." in out.getvalue()
+
+
+def status_of(**fields: Any) -> DatasetStatus:
+    base = {"dataset": "letters", "phase": "Live", "settled": True, "outcome": "Live"}
+    return DatasetStatus.parse({**base, **fields})
+
+
+def test_an_outcome_says_how_it_was_trained_and_leads_to_its_report() -> None:
+    console, out = screen()
+    status = status_of(
+        preset="resnet50",
+        instances="2 x ml.g5.xlarge, spot",
+        report="s3://bucket/reports/letters/job-1/index.html",
+    )
+    print_outcome(status, Target("dev", "bucket", "http://api.test"), console)
+    assert "preset resnet50 on 2 x ml.g5.xlarge, spot" in out.getvalue()
+    assert "pigeonhole report letters --stage dev" in out.getvalue()
+
+
+def test_a_report_is_fetched_with_all_that_lies_beside_it(tmp_path: Path) -> None:
+    keys = ("index.html", "data/a.png", "../escaped.html", "tensorboard-output/x")
+
+    class Bucket:
+        def get_paginator(self, _call: str) -> Bucket:
+            return self
+
+        def paginate(self, **request: str) -> list[dict[str, Any]]:
+            assert request == {"Bucket": "bucket", "Prefix": "reports/letters/job-1/"}
+            return [{"Contents": [{"Key": request["Prefix"] + key} for key in keys]}]
+
+        def download_file(self, bucket: str, key: str, path: str) -> None:
+            Path(path).write_text(key)
+
+    class Local(Target):
+        def client(self, service: str) -> Any:
+            return Bucket()
+
+    console, _ = screen()
+    status = status_of(report="s3://bucket/reports/letters/job-1/index.html")
+    target = Local("local", "bucket", "http://api.test")
+    page = report.fetch(status, tmp_path / "here", target, console)
+    assert page.read_text() == "reports/letters/job-1/index.html"
+    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == {"here/index.html", "here/data/a.png", "here/tensorboard-output/x"}

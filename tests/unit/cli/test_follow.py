@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.api import Api, ApiError
 from cli.console import Waiting
 from cli.errors import CliError
-from cli.follow import Ready, follow_batch, follow_dataset
+from cli.follow import Asked, Ready, follow_batch, follow_dataset
 from cli.training_log import TrainingLog
 from cli.uploads import newest_ready
 
@@ -239,3 +239,16 @@ def test_a_job_that_has_not_logged_yet_has_no_lines() -> None:
     assert list(log.new_lines()) == []
     assert list(log.new_lines()) == ["one"]
     assert list(log.new_lines()) == []
+
+
+def test_training_once_more_is_followed_from_the_call_to_its_end() -> None:
+    before = dataset("Live", settled=False)  # asked for, and not taken up yet
+    live = dataset("Live", training_job=JOB, settled=True, outcome="Live", ready="long ago")
+    calls = api([before, before, dataset("Training", training_job=JOB), live])
+    assert calls.retrain("letters").settled is False
+    console, _ = screen()
+    with Waiting(console) as waiting:
+        status = follow_dataset(
+            calls, Logs([]), "letters", ready=Asked(), waiting=waiting, sleep=lambda: None
+        )
+    assert (status.outcome, status.training_job) == ("Live", JOB)

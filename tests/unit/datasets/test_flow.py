@@ -196,6 +196,18 @@ def test_retrain_trains_the_same_data_once_more(world: World) -> None:
     assert status["champion"]["training_job"] == world.jobs[1]
 
 
+def test_a_retrain_that_waits_for_a_running_job_is_not_settled(world: World) -> None:
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Training")
+    world.datasets.retrain("fm")
+    seen = []
+    while world.step():
+        seen.append((world.status()["settled"], len(world.jobs)))
+    assert (True, 1) not in seen
+    assert seen[-1] == (True, 2)
+
+
 def test_few_held_out_rows_wait_for_a_person(world: World) -> None:
     world.results = [Trained(rows=100)]
     status = world.drop(good())

@@ -11,6 +11,7 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 
 from chalicelib.datasets.choices import Instances, choices
+from chalicelib.datasets.request import volume
 from tests.unit.datasets.world import SETTINGS, Broken, World, good, with_settings
 
 LINE = (
@@ -140,6 +141,12 @@ def test_the_request_with_everything_in_it_is_what_sagemaker_takes(world: World)
     shape = get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob")
     assert not ParamValidator().validate(dict(request(world)), shape.input_shape).has_errors()
     assert json.dumps(request(world)["RetryStrategy"]) == '{"MaximumRetryAttempts": 2}'
+
+
+def test_much_data_gets_a_larger_disk() -> None:
+    assert volume({"bytes": 0}) == volume({}) == 30
+    assert volume({"bytes": 100 * 2**30}) == 530
+    assert volume({"bytes": 2**50}) == 16384
 
 
 def test_people_see_preset_and_instances(world: World) -> None:
