@@ -51,6 +51,7 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except BROKEN as error:
             raise BadData(f"{name} is not a zip archive: {error}") from error
+        self._infos: dict[str, zipfile.ZipInfo] = {}
         try:
             self._check(path.stat().st_size)
         except BadData:
@@ -71,25 +72,24 @@ class Archive:
 
     @property
     def members(self) -> list[str]:
-        """The files in it by name, sorted."""
-        return sorted({info.filename for info in self._zip.infolist() if not info.is_dir()})
+        """The files in it by their path, `a/b` even where it is written `./a//b`; sorted."""
+        return sorted(self._infos)
 
     def size(self, member: str) -> int:
         """Bytes once unpacked; no more than that ever comes out."""
-        return self._zip.getinfo(member).file_size
+        return self._infos[member].file_size
 
     def open(self, member: str) -> IO[bytes]:
         """The member as a stream. Opening and reading raise one of `BROKEN` when it is damaged."""
-        return self._zip.open(member)
+        return self._zip.open(self._infos[member])
 
     def read(self, member: str) -> bytes:
         """All of it. Raises one of `BROKEN`."""
-        return self._zip.read(member)
+        return self._zip.read(self._infos[member])
 
     def _check(self, packed: int) -> None:
-        unpacked = 0
-        for info in self._zip.infolist():
-            unpacked += info.file_size
+        members = self._zip.infolist()
+        for info in members:
             if leads_out(info.filename):
                 raise BadData(
                     f"{self.name} holds {info.filename[:100]!r}, a path that leads out of the "
@@ -97,6 +97,11 @@ class Archive:
                 )
             if info.flag_bits & ENCRYPTED:
                 raise BadData(f"{self.name} has a password: pack the files without one")
+            if not info.is_dir():
+                self._infos[str(PurePosixPath(info.filename))] = info
+        if sum(info.compress_size for info in members) > packed:
+            raise BadData(f"{self.name} holds files that overlap: nothing of it is read")
+        unpacked = sum(info.file_size for info in members)
         if unpacked > max(LARGEST_UNASKED, packed * LARGEST_RATIO):
             raise BadData(
                 f"{self.name} would unpack from {packed:,} bytes to {unpacked:,}, more than "
