@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pigeonhole_training.reports import html, pictures
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Remark
-from pigeonhole_training.reports.words import count, percent, points
+from pigeonhole_training.reports.words import count, percent, points, span
 
 CHANGED = 15  # classes in the table
 EXAMPLES = 12
@@ -56,8 +56,8 @@ def comparison(findings: Findings) -> Markup:
             html.short(champion["training_job"], 60),
         ),
         ("accuracy", percent(own["accuracy"]), _share(champion["accuracy"])),
-        ("95 % interval", _range(own.get("interval")), _range(champion.get("interval"))),
-        ("mean F1", own.get("macro_f1"), champion.get("macro_f1")),
+        ("95% interval", _range(own.get("interval")), _range(champion.get("interval"))),
+        ("mean F1", _three(own.get("macro_f1")), _three(champion.get("macro_f1"))),
         ("calibration error", _share(own.get("ece")), _share(champion.get("ece"))),
     ]
     parts = [html.table(("", "this model", "champion"), rows, "Both on the same held-out rows")]
@@ -92,12 +92,12 @@ def _classes(own: dict[str, float], champion: dict[str, float]) -> list[Markup]:
 
 def _lost(findings: Findings) -> list[Markup]:
     """Pictures that the champion gets right and this model does not."""
-    theirs = findings.champion_heldout
-    if theirs is None:
+    champion = findings.champion
+    if champion is None or champion.answers is None or champion.probabilities is None:
         return []
     held, labels = findings.split.heldout, findings.split.heldout.labels
-    answers = findings.heldout.argmax(axis=1)
-    lost = np.flatnonzero((answers != labels) & (theirs.argmax(axis=1) == labels))
+    answers, theirs = findings.heldout.argmax(axis=1), champion.probabilities
+    lost = np.flatnonzero((answers != labels) & (champion.answers == labels))
     if not len(lost):
         return [html.paragraph("Nothing that the champion gets right is lost.")]
     surest = lost[np.argsort(-theirs[lost, labels[lost]], kind="stable")][:EXAMPLES]
@@ -113,7 +113,7 @@ def _lost(findings: Findings) -> list[Markup]:
     return [
         Markup("<h4>Right before, wrong now</h4>"),
         html.paragraph(f"{count(len(lost), 'held-out row')}; the champion's surest first."),
-        html.cards(cards),
+        html.cards(cards, small=True),
     ]
 
 
@@ -121,5 +121,9 @@ def _share(value: float | None) -> str | None:
     return None if value is None else percent(value)
 
 
+def _three(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
+
+
 def _range(interval: list[float] | None) -> str | None:
-    return None if not interval else f"{100 * interval[0]:.1f} to {percent(interval[1])}"
+    return None if not interval else span(interval[0], interval[1])

@@ -77,7 +77,9 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 34rem; margin-top:
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .3rem; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; overflow-wrap: normal; }
+th { font-weight: 600; }
+th, td { overflow-wrap: break-word; }
+tbody th { min-width: 5rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 400; }
 .matrix { font-size: .8rem; border-collapse: separate; border-spacing: 1px; }
@@ -102,6 +104,9 @@ tbody th { font-weight: 400; }
   background: var(--raised); border-radius: .5rem; padding: .7rem; display: flex; gap: .8rem;
   align-items: flex-start; flex-wrap: wrap; break-inside: avoid;
 }
+.small { grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); }
+.small > li { display: block; }
+.small img { margin: 0 auto .4rem; }
 .cards > li > div { flex: 1 1 9rem; min-width: 0; }
 .cards h4 { flex: 1 0 100%; margin: 0; }
 .cards p { margin: 0 0 .4rem; }
@@ -126,6 +131,7 @@ footer { margin-top: 3rem; border-top: 2px solid var(--line); color: var(--soft)
   :root { --ground: #fff; --raised: #f6f7f8; --ink: #000; --soft: #444; --line: #ccc; }
   body { font-size: 11px; max-width: none; padding: 0; }
   nav, .skip { display: none; }
+  details::details-content { content-visibility: visible; height: auto; }
   .scroll { overflow: visible; }
   figure, table, .note, .tiles div { break-inside: avoid; }
   h2, h3 { break-after: avoid; }

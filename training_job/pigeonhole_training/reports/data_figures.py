@@ -197,6 +197,7 @@ def _intensities(training: numbers.PixelStatistics, heldout: numbers.PixelStatis
         for name, p, line in (("training", training, "-"), ("held-out", heldout, "--")):
             axes.plot(values, np.maximum(shares(p), 1e-3), line, label=name, drawstyle="steps-post")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="pixel value", ylabel="% of pixels", xlim=(0, 255))
         axes.legend()
 
@@ -249,7 +250,7 @@ def suspects(findings: Findings, seen: DataLook) -> Markup:
                 len(seen.suspects), html.link("data/label_errors.csv", "label_errors.csv")
             )
         ),
-        html.cards(cards),
+        html.cards(cards, small=True),
     )
 
 
@@ -283,13 +284,13 @@ def outliers(findings: Findings, seen: DataLook) -> Markup:
         "Outliers",
         html.paragraph(how),
         html.paragraph(Markup("{:,} in all: {}.").format(len(near.outliers), more)),
-        html.cards(cards),
+        html.cards(cards, small=True),
     )
 
 
 def duplicates(findings: Findings, seen: DataLook) -> Markup:
     """Images that stand in the data more than once."""
-    same, both, sides = seen.same, seen.both, seen.sides
+    same, sides = seen.same, seen.sides
     parts: list[Markup] = []
     if same.groups:
         parts.append(
@@ -303,7 +304,7 @@ def duplicates(findings: Findings, seen: DataLook) -> Markup:
                 )
             )
         )
-        parts.append(html.cards(_group_cards(same, sides, findings)))
+        parts.append(html.cards(_group_cards(same, sides, findings), small=True))
     else:
         parts.append(html.paragraph("No two rows that are used have the same pixels."))
     if findings.split.duplicates:
@@ -316,7 +317,7 @@ def duplicates(findings: Findings, seen: DataLook) -> Markup:
                 )
             )
         )
-        parts.append(html.cards(_both_cards(both, findings)))
+        parts.append(html.cards(_both_cards(findings), small=True))
     return html.subsection("Duplicates and rows on both sides", *parts)
 
 
@@ -340,20 +341,21 @@ def _group_cards(same: numbers.Duplicates, sides: Sides, findings: Findings) -> 
     return cards
 
 
-def _both_cards(both: numbers.BothSides, findings: Findings) -> list[Markup]:
-    held = findings.split.heldout
-    rows = np.array(both.heldout[:GROUPS], np.int64)
+def _both_cards(findings: Findings) -> list[Markup]:
+    twins = findings.split.both_sides
+    # those first that contradict one another
+    order = np.argsort(twins.rows.labels == twins.others.labels, kind="stable")[:GROUPS]
     cards = []
-    for i, image in enumerate(held.take(rows)):
-        ours = html.short(findings.classes[both.labels[i]])
-        theirs = html.short(findings.classes[held.labels[rows[i]]])
+    for i, image in zip(order, twins.rows.take(order), strict=True):
+        ours = html.short(findings.classes[twins.rows.labels[i]])
+        theirs = html.short(findings.classes[twins.others.labels[i]])
         label = ours if ours == theirs else f"{ours}, held out as {theirs}"
         cards.append(
             _card(
                 image,
                 f"An image of {label} on both sides",
                 Markup("<b>{}</b>").format(label),
-                f"{both.left_out[i]} is {held.origin(int(rows[i])) or 'held out'}",
+                f"{twins.rows.origin(int(i))} is {twins.others.origin(int(i)) or 'held out'}",
             )
         )
     return cards

@@ -48,7 +48,6 @@ def document(findings: Findings, seen: DataLook) -> dict[str, Any]:
             "groups": len(same.groups),
             "rows_that_repeat": same.extra,
             "under_several_labels": same.contradicting,
-            "across_sides": same.across,
             "training_rows_left_out": findings.split.duplicates,
         },
         "outliers": {
@@ -68,7 +67,7 @@ def document(findings: Findings, seen: DataLook) -> dict[str, Any]:
 
 def write_lists(target: Path, findings: Findings, seen: DataLook) -> None:
     """The CSV files, each of at most `LISTED` rows."""
-    sides, same, both, near = seen.sides, seen.same, seen.both, seen.near
+    sides, same, near = seen.sides, seen.same, seen.near
     classes, labels = findings.classes, sides.labels
     write_csv(
         target / "balance.csv",
@@ -84,13 +83,18 @@ def write_lists(target: Path, findings: Findings, seen: DataLook) -> None:
         ("group", "row", "used_for", "label"),
         ((g, sides.origin(n), sides.side(n), classes[labels[n]]) for g, n in numbered),
     )
-    held = findings.split.heldout
+    twins = findings.split.both_sides
     write_csv(
         target / "both_sides.csv",
         ("left_out", "label", "held_out", "its_label"),
         (
-            (where, classes[label], held.origin(i) or f"row {i + 1}", classes[held.labels[i]])
-            for where, label, i in zip(both.left_out, both.labels, both.heldout, strict=True)
+            (
+                twins.rows.origin(i) or i + 1,
+                classes[twins.rows.labels[i]],
+                twins.others.origin(i) or i + 1,
+                classes[twins.others.labels[i]],
+            )
+            for i in range(min(len(twins), LISTED))
         ),
     )
     write_csv(

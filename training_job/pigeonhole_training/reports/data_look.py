@@ -30,7 +30,6 @@ class DataLook:
     balance: numbers.Balance
     pixels: dict[str, numbers.PixelStatistics]
     same: numbers.Duplicates
-    both: numbers.BothSides
     near: oddities.Neighbourhood
     suspects: tuple[Suspect, ...]
 
@@ -47,7 +46,6 @@ def look(findings: Findings) -> DataLook:
             for name, rows in zip(sides.names, sides.rows, strict=True)
         },
         same=numbers.duplicates(sides),
-        both=numbers.both_sides(findings.split),
         near=near,
         suspects=_suspects(findings, near),
     )

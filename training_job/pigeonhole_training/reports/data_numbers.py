@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pigeonhole_training.data.rows import CHUNK, Rows
-from pigeonhole_training.data.split import Split
 from pigeonhole_training.reports.sides import Sides
 
 PIXEL_BYTES = 256 * 2**20
@@ -112,14 +111,12 @@ class Duplicates:
 
     `groups` hold the rows' numbers (`Sides`), those with several labels first, then the largest.
     `extra` rows could be left out without losing an image; `contradicting` groups bear more than
-    one label, so that at least one row of each is wrong; `across` groups have rows on both the
-    training and the held-out side.
+    one label, so that at least one row of each is wrong.
     """
 
     groups: tuple[NDArray[np.int64], ...]
     extra: int
     contradicting: int
-    across: int
 
 
 def duplicates(sides: Sides) -> Duplicates:
@@ -132,44 +129,9 @@ def duplicates(sides: Sides) -> Duplicates:
     )
     labels = sides.labels
     several = [len(np.unique(labels[g])) > 1 for g in groups]
-    heldout_from = len(sides) - len(sides.rows[-1])
-    across = sum(bool(g.min() < heldout_from <= g.max()) for g in groups)
     ranked = sorted(range(len(groups)), key=lambda i: (not several[i], -len(groups[i])))
     return Duplicates(
         groups=tuple(np.sort(groups[i]) for i in ranked),
         extra=sum(len(g) - 1 for g in groups),
         contradicting=sum(several),
-        across=across,
-    )
-
-
-@dataclass(frozen=True)
-class BothSides:
-    """Rows that were taken out of training because the same image is held out.
-
-    `left_out[i]` is where row `i` came from, `label` its label; `heldout[i]` is a held-out row of
-    the same image.
-    """
-
-    left_out: tuple[str, ...]
-    labels: tuple[int, ...]
-    heldout: tuple[int, ...]
-
-
-def both_sides(split: Split, most: int = 1000) -> BothSides:
-    """At most `most` of them."""
-    held = split.heldout
-    used = np.zeros(len(split.training.pool.labels), bool)
-    for rows in (split.training, split.validation, held):
-        if rows.pool is split.training.pool:
-            used[rows.positions] = True
-    pool = split.training.pool
-    out = np.flatnonzero(~used & np.isin(pool.digests, held.digests))[:most]
-    order = np.argsort(held.digests, kind="stable")
-    found = order[np.searchsorted(held.digests, pool.digests[out], sorter=order)]
-    rest = pool.rows(out)
-    return BothSides(
-        tuple(rest.origin(i) or f"row {out[i] + 1}" for i in range(len(out))),
-        tuple(int(label) for label in rest.labels),
-        tuple(int(i) for i in found),
     )

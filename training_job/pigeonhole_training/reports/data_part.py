@@ -24,20 +24,19 @@ from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark, attempt
 from pigeonhole_training.reports.words import count, listed
 
+SURE = 0.9  # the other class' probability less the label's: the model is all but sure
+
 
 def render(folder: Path, findings: Findings) -> Part:
     """Draws the part and writes its files below `folder`/data."""
     target = folder / "data"
     target.mkdir(parents=True, exist_ok=True)
     seen = look(findings)
-    document = files.document(findings, seen)
-    write_json(target / "data.json", document)
+    write_json(target / "data.json", files.document(findings, seen))
     files.write_lists(target, findings, seen)
     remarks = (*_on_classes(findings, seen), *_on_images(findings, seen))
     classes = findings.classes
     content = [
-        html.tiles(_facts(findings, seen)),
-        *(remark.shown() for remark in remarks),
         attempt("Class balance", lambda: drawn.balance(seen.balance, classes)),
         attempt("Samples", lambda: drawn.samples(findings)),
         attempt("Pixels", lambda: drawn.pixels(seen.pixels)),
@@ -45,7 +44,7 @@ def render(folder: Path, findings: Findings) -> Part:
         attempt("Outliers", lambda: drawn.outliers(findings, seen)),
         attempt("Duplicates", lambda: drawn.duplicates(findings, seen)),
     ]
-    return Part(html.section("data", "Data", *content), remarks, document)
+    return Part(html.join(content), html.tiles(_facts(findings, seen)), remarks)
 
 
 def _facts(findings: Findings, seen: DataLook) -> list[tuple[str, str]]:
@@ -94,10 +93,11 @@ def _on_classes(findings: Findings, seen: DataLook) -> list[Remark]:
 def _on_images(findings: Findings, seen: DataLook) -> list[Remark]:
     out = []
     training, heldout = seen.pixels["training"], seen.pixels["held-out"]
-    same, left_out = seen.same, findings.split.duplicates
-    if same.contradicting:
-        stand = "image stands" if same.contradicting == 1 else "images stand"
-        text = f"{same.contradicting:,} {stand} in the data under several labels: one is wrong."
+    same, split = seen.same, findings.split
+    contradicting = same.contradicting + len(split.both_sides.contradicting)
+    if contradicting:
+        stand = "image stands" if contradicting == 1 else "images stand"
+        text = f"{contradicting:,} {stand} in the data under several labels: one is wrong."
         out.append(Remark("bad", text, "See Duplicates; correct them in the source."))
     if numbers.shifted(training, heldout):
         text = (
@@ -109,17 +109,27 @@ def _on_images(findings: Findings, seen: DataLook) -> list[Remark]:
         text = f"{count(blank, 'image')} of one colour alone."
         out.append(Remark("warning", text, "data/data.json says where; take them out."))
     if seen.suspects:
-        text = f"{count(len(seen.suspects), 'label')} likely wrong."
-        out.append(
-            Remark("warning", text, "Look at the pictures; data/label_errors.csv lists all.")
-        )
+        checked = count(len(seen.suspects), "label")
+        text = f"{checked} worth a check"
+        sure = sum(s.margin is not None and s.margin < -SURE for s in seen.suspects)
+        text += f", {sure:,} of them probably wrong." if sure else "."
+        do = "Look at the pictures under Likely label errors."
+        out.append(Remark("warning" if sure else "info", text, do))
     if same.extra > len(seen.sides) / 100:
         text = f"{count(same.extra, 'row')} repeating an image that is there already."
         out.append(Remark("info", text, "They add weight, not knowledge."))
-    if left_out:
+    if split.duplicates:
         text = (
-            f"{count(left_out, 'training row')} left out, as the same image is held out: "
+            f"{count(split.duplicates, 'training row')} left out, as the same image is held out: "
             "otherwise the accuracy would be too good to be true."
         )
         out.append(Remark("info", text))
+    for twins, why in (
+        (split.validated_too, "training row"),
+        (split.judged_too, "validation row"),
+    ):
+        if len(twins):
+            other = "a validation file" if twins is split.validated_too else "a held-out row"
+            text = f"{count(len(twins), why)} left out, as the same image is in {other}."
+            out.append(Remark("info", text))
     return out

@@ -51,7 +51,7 @@ def classes(findings: Findings) -> Markup:
         html.table(("class", "rows", "precision", "recall", "F1"), rows, f"Classes{some}"),
     ]
     if unjudged:
-        text = f"{count(unjudged, 'class').replace('classs', 'classes')} without held-out rows."
+        text = f"{count(unjudged, 'class')} without held-out rows."
         parts.append(html.paragraph(text))
     more = Markup("All of them: {}.").format(html.link("evaluation/per_class.csv", "per_class.csv"))
     return html.subsection("Classes", html.figures(*parts), html.paragraph(more))
@@ -61,8 +61,8 @@ def _held(findings: Findings) -> NDArray[np.int64]:
     return np.bincount(findings.split.heldout.labels, minlength=len(findings.classes))
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _rounded(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
 
 
 def _class_chart(own: dict[str, Any], names: list[str]) -> Markup:
@@ -91,7 +91,7 @@ def _recall_spread(own: dict[str, Any], names: list[str]) -> Markup:
         axes.hist(recall, bins=20, range=(0, 100), color=style.BLUE)
         axes.set(xlabel="recall, %", ylabel="classes", xlim=(0, 100))
 
-    return html.chart(draw, f"Recall of {len(names)} classes, median {np.median(recall):.0f} %.")
+    return html.chart(draw, f"Recall of {len(names)} classes, median {np.median(recall):.0f}%.")
 
 
 def confusion(findings: Findings) -> Markup:
@@ -122,7 +122,9 @@ def confusion(findings: Findings) -> Markup:
         "Held-out rows by their class (lines) and the answer (columns). What is off the diagonal "
         "is wrong; the darker, the larger its share of the line."
     )
-    return html.subsection("Confusion matrix", html.figure(whole, caption), pairs, links)
+    return html.subsection(
+        "Confusion matrix", html.figures(html.figure(whole, caption), html.join([pairs, links]))
+    )
 
 
 def _matrix_table(matrix: NDArray[np.int64], names: tuple[str, ...]) -> Markup:
@@ -171,7 +173,7 @@ def _matrix_chart(matrix: NDArray[np.int64]) -> Markup:
 
 
 def wrong(findings: Findings, order: NDArray[np.int64]) -> Markup:
-    """The surest mistakes, with picture and probabilities."""
+    """The worst mistakes, with picture and probabilities."""
     if not len(order):
         text = "No held-out row was answered wrongly."
         return html.subsection("Most wrong predictions", html.paragraph(text))
@@ -186,11 +188,11 @@ def wrong(findings: Findings, order: NDArray[np.int64]) -> Markup:
         "Most wrong predictions",
         html.paragraph(
             Markup(
-                "Of {:,} mistakes among held-out rows, those of which the model was surest. A "
+                "Of {:,} mistakes, those whose true class the model thought least likely. A "
                 "wrong label, a bad picture, or a kind of picture that training lacks? All: {}."
             ).format(len(order), link)
         ),
-        html.cards(cards),
+        html.cards(cards, first=9),
     )
 
 
@@ -333,12 +335,12 @@ def calibration(findings: Findings) -> Markup:
                     f"Reliability: calibration error {percent(after['ece'])} after calibration.",
                     height=3.4,
                 ),
-                "Of the answers given with a confidence of 80 %, are 80 % right? Below the dotted "
+                "Of the answers given with a confidence of 80%, are 80% right? Below the dotted "
                 "line the model is too sure of itself. Points of few rows jump.",
             ),
             html.figure(
                 html.chart(weights, "How many held-out rows were answered with which confidence."),
-                "How sure the answers are, and how many rows stand behind each point beside.",
+                "How sure the answers are: the rows behind each point of the other figure.",
             ),
         ),
     )

@@ -13,18 +13,24 @@ The numbers are those of evaluation.json, which the judging computes; here they 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pigeonhole_training.judging.evaluate import (
+    Confusion,
+    commonest_confusions,
+    confusion_matrix,
+    most_wrong,
+)
 from pigeonhole_training.reports import champion_figures, html
 from pigeonhole_training.reports import evaluation_figures as drawn
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark, attempt, write_csv
-from pigeonhole_training.reports.words import count, listed, percent, points
+from pigeonhole_training.reports.words import count, listed, percent, points, span
 
 LISTED = 100_000  # rows of predictions.csv
 FEW_HELDOUT = 200  # below, a person must approve the model
@@ -36,12 +42,11 @@ def render(folder: Path, findings: Findings) -> Part:
     """Draws the part and writes its files below `folder`/evaluation."""
     target = folder / "evaluation"
     target.mkdir(parents=True, exist_ok=True)
-    order = most_wrong(findings)
+    labels = findings.split.heldout.labels
+    order = most_wrong(findings.heldout, labels, len(labels))
     write_files(target, findings, order)
     remarks = _remarks(findings)
     content = [
-        html.tiles(_facts(findings)),
-        *(remark.shown() for remark in remarks),
         attempt("Classes", lambda: drawn.classes(findings)),
         attempt("Confusion matrix", lambda: drawn.confusion(findings)),
         attempt("Most wrong predictions", lambda: drawn.wrong(findings, order)),
@@ -50,20 +55,7 @@ def render(folder: Path, findings: Findings) -> Part:
         attempt("Champion", lambda: champion_figures.comparison(findings)),
         attempt("Export", lambda: drawn.export(findings)),
     ]
-    return Part(html.section("evaluation", "Evaluation", *content), tuple(remarks))
-
-
-def most_wrong(findings: Findings) -> NDArray[np.int64]:
-    """Held-out rows that were answered wrongly, those first whose answer was surest.
-
-    Surest: the answer's probability less that of the truth is largest.
-    """
-    probabilities, labels = findings.heldout, findings.split.heldout.labels
-    answers = probabilities.argmax(axis=1)
-    rows = np.arange(len(labels))
-    lead = probabilities[rows, answers] - probabilities[rows, labels]
-    wrong = np.flatnonzero(answers != labels)
-    return wrong[np.argsort(-lead[wrong], kind="stable")]
+    return Part(html.join(content), html.tiles(_facts(findings)), tuple(remarks))
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
@@ -71,7 +63,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     low, high = own["interval"]
     facts = [
         ("accuracy", percent(own["accuracy"])),
-        ("95 % interval", f"{100 * low:.1f} to {percent(high)}"),
+        ("95% interval", span(low, high)),
         ("held-out rows", f"{findings.evaluation['heldout']['rows']:,}"),
         ("mean F1", f"{own['macro_f1']:.3f}"),
     ]
@@ -98,7 +90,7 @@ def _remarks(findings: Findings) -> list[Remark]:
     if heldout["rows"] < FEW_HELDOUT:
         text = (
             f"Only {count(heldout['rows'], 'row')} held out: the true accuracy may lie anywhere "
-            f"from {100 * low:.0f} to {percent(high, 0)}."
+            f"from {100 * low:.0f} to {100 * high:.0f}%."
         )
         out.append(
             Remark("warning", text, f"Add test rows; from {FEW_HELDOUT} on they are weighty.")
@@ -109,10 +101,10 @@ def _remarks(findings: Findings) -> list[Remark]:
     )
     if weak:
         worst = weak[0]
-        taken = next((p for p in mistakes(findings) if p[0] == worst), None)
+        taken = next((p for p in mistakes(findings) if p.truth == worst), None)
         text = f"Weak classes: {listed(weak)}. {html.short(worst)} is found in "
         text += f"{percent(own['recall'][worst], 0)} of cases"
-        text += f", most often taken for {html.short(taken[1])}." if taken else "."
+        text += f", most often taken for {html.short(taken.answer)}." if taken else "."
         do = "Look at its samples and at the most wrong predictions; more of its rows may help."
         out.append(Remark("warning", text, do))
     if own["ece"] > MISCALIBRATED:
@@ -126,16 +118,12 @@ def _remarks(findings: Findings) -> list[Remark]:
     return out
 
 
-def mistakes(findings: Findings) -> list[tuple[str, str, int]]:
-    """`(truth, answer, held-out rows)`, the commonest first, without what was right."""
-    classes, labels = findings.classes, findings.split.heldout.labels
+def mistakes(findings: Findings) -> list[Confusion]:
+    """All pairs of classes that were confused, the commonest first."""
+    size = len(findings.classes)
     answers = findings.heldout.argmax(axis=1)
-    wrong = answers != labels
-    pairs, rows = np.unique(
-        np.stack([labels[wrong], answers[wrong]], axis=1), axis=0, return_counts=True
-    )
-    order = np.argsort(-rows, kind="stable")
-    return [(classes[pairs[i][0]], classes[pairs[i][1]], int(rows[i])) for i in order]
+    counts = confusion_matrix(answers, findings.split.heldout.labels, size)
+    return commonest_confusions(counts, findings.classes, size * size)
 
 
 def write_files(target: Path, findings: Findings, wrong: NDArray[np.int64]) -> None:
@@ -164,7 +152,9 @@ def write_files(target: Path, findings: Findings, wrong: NDArray[np.int64]) -> N
             ("truth \\ answer", *classes),
             ((name, *row) for name, row in zip(classes, counts, strict=True)),
         )
-    write_csv(target / "mistakes.csv", ("truth", "answer", "rows"), mistakes(findings))
+    write_csv(
+        target / "mistakes.csv", ("truth", "answer", "rows"), map(astuple, mistakes(findings))
+    )
     write_csv(
         target / "calibration.csv",
         ("calibrated", "from", "to", "rows", "confidence", "accuracy"),

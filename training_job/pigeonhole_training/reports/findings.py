@@ -21,11 +21,9 @@ class Findings:
 
     `heldout` and `validation` are the calibrated probabilities of `split.heldout` and
     `split.validation`, float32 `(N, classes)`, classes in the order of `version.classes`.
-    `evaluation` is evaluation.json's document. `champion_heldout` holds the champion's
-    probabilities of `split.heldout` in *our* classes' order (zero for a class that it does not
-    know), None without a champion or with one of another shape. `best_epoch` is the one whose
-    weights are kept. `notes` are sentences for people about what was read. `seconds` are the
-    job's steps so far, by name.
+    `evaluation` is evaluation.json's document. `champion` holds the champion's answers for
+    `split.heldout`. `best_epoch` is the one whose weights are kept. `notes` are sentences for
+    people about what was read. `seconds` are the job's steps so far, by name.
     """
 
     training_job: str
@@ -39,7 +37,6 @@ class Findings:
     validation: Probabilities
     evaluation: dict[str, Any]
     champion: ChampionResult | None = None
-    champion_heldout: Probabilities | None = None
     profile: Profile | None = None
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

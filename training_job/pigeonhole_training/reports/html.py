@@ -35,6 +35,7 @@ _TONE_WORD: dict[Tone, str] = {
 _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
+_NUMBER = re.compile(r"[-+<]?[\d,.]+%?")
 _charts = itertools.count(1)
 
 
@@ -96,26 +97,42 @@ def tiles(pairs: Iterable[tuple[str, str]]) -> Markup:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str) -> Markup:
     """A table that scrolls by itself where it is wider than the page.
 
-    The first column heads its row. Numbers stand right; None is a dash.
+    The first column heads its row. Columns of numbers (`1`, `0.5`, "91.2%") stand right; None is a
+    dash.
     """
-    head = join(Markup('<th scope="col">{}</th>').format(_shown(column)) for column in columns)
-    body = join(_row(row) for row in rows)
+    lines = [tuple(row) for row in rows]
+    right = [
+        place > 0 and bool(lines) and all(_is_number(line[place]) for line in lines)
+        for place in range(len(columns))
+    ]
+    head = join(_head(column, number) for column, number in zip(columns, right, strict=True))
+    body = join(_line(line, right) for line in lines)
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{}"><table>'
         "<caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(clean(caption), clean(caption), head, body)
 
 
-def _row(cells: Sequence[Cell]) -> Markup:
-    first, *others = cells
-    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-        _cell(first), join(_data(cell) for cell in others)
+def _head(column: str, number: bool) -> Markup:
+    if not column:
+        return Markup("<td></td>")
+    cell = '<th scope="col" class="n">{}</th>' if number else '<th scope="col">{}</th>'
+    return Markup(cell).format(_shown(column))
+
+
+def _line(cells: Sequence[Cell], right: Sequence[bool]) -> Markup:
+    first, *others = (_cell(cell) for cell in cells)
+    data = (
+        Markup('<td class="n">{}</td>' if number else "<td>{}</td>").format(cell)
+        for cell, number in zip(others, right[1:], strict=True)
     )
+    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(first, join(data))
 
 
-def _data(cell: Cell) -> Markup:
-    number = isinstance(cell, int | float)
-    return Markup('<td class="n">{}</td>' if number else "<td>{}</td>").format(_cell(cell))
+def _is_number(cell: Cell) -> bool:
+    if isinstance(cell, str):
+        return _NUMBER.fullmatch(cell) is not None
+    return True
 
 
 def _cell(cell: Cell) -> Markup:
@@ -168,11 +185,18 @@ def picture(data: bytes, alt: str, width: int, height: int, *, smooth: bool = Fa
     )
 
 
-def cards(each: Iterable[Markup]) -> Markup:
-    """Cards in as many columns as fit."""
-    return Markup('<ul class="cards">{}</ul>').format(
-        join(Markup("<li>{}</li>").format(card) for card in each)
-    )
+def cards(each: Iterable[Markup], *, small: bool = False, first: int = 12) -> Markup:
+    """Cards in as many columns as fit; `small` ones are as wide as a picture.
+
+    Those after the `first` ones are shown when somebody asks for them.
+    """
+    items = [Markup("<li>{}</li>").format(card) for card in each]
+    kind = "cards small" if small else "cards"
+    shown = Markup('<ul class="{}">{}</ul>').format(kind, join(items[:first]))
+    if len(items) <= first:
+        return shown
+    rest = Markup('<ul class="{}">{}</ul>').format(kind, join(items[first:]))
+    return join([shown, details(f"{len(items) - first:,} more", rest)])
 
 
 def bar(share: float, text: str) -> Markup:

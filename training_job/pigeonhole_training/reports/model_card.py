@@ -18,7 +18,7 @@ from pigeonhole_training.export.artifact import write_json
 from pigeonhole_training.reports import html
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part
-from pigeonhole_training.reports.words import count, listed, percent
+from pigeonhole_training.reports.words import count, listed, percent, span
 
 TEXT, NAME = 2048, 255  # characters that SageMaker's schema allows
 METRICS = 100  # classes whose numbers are in the card
@@ -29,20 +29,23 @@ def render(folder: Path, findings: Findings, parts: dict[str, Part]) -> Markup:
     document = card(findings, parts)
     write_json(folder / "model_card.json", document)
     (folder / "model_card.md").write_text(markdown(findings, document), encoding="utf-8")
-    rows: list[tuple[str, str]] = list(_facts(findings))
     words = document["additional_information"]
-    return html.section(
-        "model",
-        "Model",
-        html.table(("", "this model"), rows, "What it is"),
-        html.subsection("Intended use", html.paragraph(document["intended_uses"]["intended_uses"])),
-        html.subsection("What to beware of", html.paragraph(words["caveats_and_recommendations"])),
-        html.paragraph(
-            Markup("The {} says this for your files, {} for machines.").format(
-                html.link("model_card.md", "model card"),
-                html.link("model_card.json", "model_card.json"),
-            )
-        ),
+    return html.join(
+        [
+            html.table(("", "this model"), _facts(findings), "What it is"),
+            html.subsection(
+                "Intended use", html.paragraph(document["intended_uses"]["intended_uses"])
+            ),
+            html.subsection(
+                "What to beware of", html.paragraph(words["caveats_and_recommendations"])
+            ),
+            html.paragraph(
+                Markup("The {} says this for your files, {} for machines.").format(
+                    html.link("model_card.md", "model card"),
+                    html.link("model_card.json", "model_card.json"),
+                )
+            ),
+        ]
     )
 
 
@@ -166,8 +169,8 @@ def _description(findings: Findings) -> str:
     return (
         f"Classifies images of {height} by {width} pixels and "
         f"{count(channels, 'channel')} into {len(findings.classes):,} classes. Right for "
-        f"{percent(own['accuracy'])} of held-out images (95 % interval {100 * low:.1f} to "
-        f"{percent(high)})."
+        f"{percent(own['accuracy'])} of held-out images (95% interval "
+        f"{span(low, high)})."
     )
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from markupsafe import Markup
 
 from pigeonhole_training.reports import html
 from pigeonhole_training.reports.css import STYLE
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark
-from pigeonhole_training.reports.words import percent
+from pigeonhole_training.reports.words import count, percent, span
 
 _RANK = {"bad": 0, "warning": 1, "good": 2, "info": 3}
 MOST_REMARKS = 6
@@ -23,6 +21,8 @@ def render(findings: Findings, parts: dict[str, Part]) -> Markup:
     links = html.join(
         Markup("<li>{}</li>").format(html.link(f"#{name.lower()}", name)) for name in parts
     )
+    told, left = _told(parts)
+    shown = {remark for _, remark in told}
     return Markup(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -40,8 +40,8 @@ def render(findings: Findings, parts: dict[str, Part]) -> Markup:
         html.clean(version.dataset),
         _about(findings),
         links,
-        summary(findings, parts),
-        html.join(part.content for part in parts.values()),
+        _summary(sentences(findings, parts), told, left),
+        html.join(part.shown(name, shown) for name, part in parts.items()),
         _footer(),
     )
 
@@ -62,11 +62,17 @@ def _about(findings: Findings) -> Markup:
     )
 
 
-def summary(findings: Findings, parts: dict[str, Part]) -> Markup:
-    """Two sentences, and below them what deserves a look, the gravest first."""
+def _told(parts: dict[str, Part]) -> tuple[list[tuple[str, Remark]], int]:
+    """The remarks that the summary tells, each with its part, the gravest first; and how many that
+    deserve a look it does not."""
     remarks = [(title, r) for title, part in parts.items() for r in part.remarks]
-    remarks.sort(key=lambda each: _RANK[each[1].tone])
-    told = [each for each in remarks if each[1].tone != "info"]
+    grave = [each for each in remarks if each[1].tone != "info"]
+    grave.sort(key=lambda each: _RANK[each[1].tone])
+    return grave[:MOST_REMARKS], max(len(grave) - MOST_REMARKS, 0)
+
+
+def _summary(lead: tuple[str, str], told: list[tuple[str, Remark]], left: int) -> Markup:
+    """Two sentences, and below them what deserves a look."""
     items = html.join(
         Markup('<li class="{}">{} {} <a href="#{}">{}</a></li>').format(
             remark.tone,
@@ -75,50 +81,50 @@ def summary(findings: Findings, parts: dict[str, Part]) -> Markup:
             title.lower(),
             title,
         )
-        for title, remark in told[:MOST_REMARKS]
+        for title, remark in told
     )
-    more = len(told) - MOST_REMARKS
     return html.section(
         "summary",
         "Summary",
-        Markup('<p class="lead">{}</p>').format(" ".join(sentences(findings, parts))),
+        Markup('<p class="lead">{}</p>').format(" ".join(lead)),
         Markup('<ul class="remarks">{}</ul>').format(items) if told else Markup(""),
-        html.paragraph(f"{more} more remarks stand in the parts below.")
-        if more > 0
-        else Markup(""),
+        html.paragraph(f"{count(left, 'more remark')} below.") if left else Markup(""),
     )
 
 
 def sentences(findings: Findings, parts: dict[str, Part]) -> tuple[str, str]:
-    """How good the model is; and what to look at first."""
+    """How good the model is; and where to look first, in its answers and in the data."""
     own, heldout = findings.evaluation["challenger"], findings.evaluation["heldout"]
-    low, high = own["interval"]
     good = (
-        f"The model is right for {percent(own['accuracy'])} of {heldout['rows']:,} held-out images "
-        f"(95 % interval {100 * low:.1f} to {percent(high)}; always naming the commonest class "
-        f"would be right for {percent(heldout['majority_share'])})."
+        f"The model is right for {percent(own['accuracy'])} of {count(heldout['rows'], 'image')} "
+        f"that it had not seen (95% interval {span(*own['interval'])}; naming the commonest class "
+        f"every time would be right for {percent(heldout['majority_share'])})."
     )
-    return good, " ".join(each for each in (_weakest(own), _data(parts.get("Data"))) if each)
+    weak, data = _weakest(findings), _data(parts.get("Data"))
+    return good, f"{weak} {data}".strip()
 
 
-def _weakest(own: dict[str, dict[str, float]]) -> str:
-    recall = own["recall"]
-    if len(recall) < 2:
-        return ""
+def _weakest(findings: Findings) -> str:
+    recall: dict[str, float] = findings.evaluation["challenger"]["recall"]
     worst = min(recall, key=lambda name: recall[name])
     if recall[worst] == 1:
-        return "It knows every class; "
-    return f"Look first at {html.short(worst)}, of which it finds {percent(recall[worst], 0)}; "
+        return "It makes no mistake;"
+    mistakes = [p for p in findings.evaluation["confusion"]["commonest"] if p["truth"] == worst]
+    taken = f" (often taken for {html.short(mistakes[0]['answer'])})" if mistakes else ""
+    return (
+        f"Look first at {html.short(worst)}, of which it finds {percent(recall[worst], 0)}{taken};"
+    )
 
 
 def _data(part: Part | None) -> str:
     if part is None:
         return "the data could not be looked at."
-    wrong: Sequence[Remark] = [r for r in part.remarks if r.tone in ("bad", "warning")]
+    wrong = [r for r in part.remarks if r.tone in ("bad", "warning")]
     if not wrong:
         return "nothing in the data looks wrong."
+    wrong.sort(key=lambda r: _RANK[r.tone])
     first = wrong[0].text.rstrip(".")
-    first = first[0].lower() + first[1:]
+    first = first if first[0].isdigit() else first[0].lower() + first[1:]
     more = f" (and {len(wrong) - 1} more below)" if len(wrong) > 1 else ""
     return f"in the data: {first}{more}."
 

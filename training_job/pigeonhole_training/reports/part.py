@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -33,11 +32,20 @@ class Remark:
 
 @dataclass(frozen=True)
 class Part:
-    """A part that was drawn. `numbers` are for the model card and the summary."""
+    """A part that was drawn: below its heading first `head`, then the remarks that the summary does
+    not tell, then `body`. `whole`: the body brings its heading and its remarks along."""
 
-    content: Markup
+    body: Markup
+    head: Markup | None = None
     remarks: tuple[Remark, ...] = ()
-    numbers: dict[str, Any] = field(default_factory=dict)
+    whole: bool = False
+
+    def shown(self, title: str, told: Collection[Remark]) -> Markup:
+        """The part as a section; `told` are the remarks that were shown already."""
+        if self.whole:
+            return self.body
+        left = (remark.shown() for remark in self.remarks if remark not in told)
+        return html.section(title.lower(), title, self.head or Markup(""), *left, self.body)
 
 
 def attempt(what: str, drawer: Callable[[], Markup]) -> Markup:

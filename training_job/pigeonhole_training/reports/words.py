@@ -8,11 +8,22 @@ from pigeonhole_training.reports import html
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """`0.9123` as `91.2 %`; what is not quite all is not called 100 %."""
-    text = f"{100 * share:.{digits}f}"
-    if share < 1 and float(text) == 100:
-        text = f"{100 - 10**-digits:.{digits}f}" if digits else "99"
-    return f"{text} %"
+    """`0.9123` as `91.2%`; what is not quite all is not called 100%, nor what is not quite none 0%.
+
+    What is less than can be told so is `<0.1%`.
+    """
+    least = 10**-digits
+    shown = round(100 * share, digits)
+    if 0 < share < 1 and shown >= 100:
+        return f"{100 - least:.{digits}f}%"
+    if share > 0 and shown == 0:
+        return f"<{least:g}%"
+    return f"{shown:.{digits}f}%"
+
+
+def span(low: float, high: float, digits: int = 1) -> str:
+    """An interval of shares, with an en dash."""
+    return f"{100 * low:.{digits}f}\u2013{100 * high:.{digits}f}%"
 
 
 def points(difference: float) -> str:
@@ -22,8 +33,9 @@ def points(difference: float) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    """`1 row`, `1,200 rows`, `2 classes`."""
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -11,10 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pigeonhole_training.reports import data_part, evaluation_part, html, model_card, page
+from markupsafe import Markup
+
+from pigeonhole_training.reports import data_part, evaluation_part, model_card, page
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark, attempt
+
+if TYPE_CHECKING:
+    from pigeonhole_training.watching.profile import Profile
 
 
 def write_reports(folder: Path, findings: Findings) -> None:
@@ -28,23 +34,29 @@ def write_reports(folder: Path, findings: Findings) -> None:
         "Evaluation": _part("Evaluation", lambda: evaluation_part.render(folder, findings)),
         "Data": _part("Data", lambda: data_part.render(folder, findings)),
     }
-    card = attempt("Model card", lambda: model_card.render(folder, findings, parts))
-    parts["Model"] = Part(card)
+    profile = findings.profile
+    if profile is not None:
+        parts["Profile"] = _part("Profile", lambda: _profile(folder, profile))
+    parts["Model"] = Part(attempt("Model card", lambda: model_card.render(folder, findings, parts)))
     text = attempt("The page", lambda: page.render(findings, parts))
     (folder / "index.html").write_text(text, encoding="utf-8")
+
+
+def _profile(folder: Path, profile: Profile) -> Part:
+    from pigeonhole_training.reports import profile_part  # noqa: PLC0415 - only where there is one
+
+    remarks = (Remark(f.severity, f.seen, f.do) for f in profile.findings)
+    return Part(profile_part.render(folder, profile), remarks=tuple(remarks), whole=True)
 
 
 def _part(title: str, render: Callable[[], Part]) -> Part:
     drawn: list[Part] = []
 
-    def draw() -> html.Markup:
+    def draw() -> Markup:
         drawn.append(render())
-        return drawn[0].content
+        return drawn[0].body
 
-    content = attempt(title, draw)
+    failure = attempt(title, draw)
     if drawn:
         return drawn[0]
-    return Part(
-        html.section(title.lower(), title, content),
-        (Remark("warning", f"The part {title!r} of this report could not be drawn."),),
-    )
+    return Part(failure, remarks=(Remark("warning", f"{title} could not be drawn."),))
