@@ -69,8 +69,8 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
     if len(hosts) > 1 and not environment.get("TF_CONFIG"):
         raise BadRequest(
             f"a job of {len(hosts)} hosts needs the hyperparameter "
-            "sagemaker_multi_worker_mirrored_strategy_enabled=true, with which SageMaker tells them "
-            "of each other"
+            "sagemaker_multi_worker_mirrored_strategy_enabled=true, with which SageMaker tells "
+            "them of each other"
         )
     weights = folder("SM_CHANNEL_WEIGHTS", "input/data/weights")
     return JobConfig(

@@ -6,6 +6,7 @@ JobError               its text is the job's failure reason: one or two sentence
 ├── BadData            the data cannot be trained on
 ├── BadChampion        the champion's archive cannot be judged
 ├── TrainingDiverged   the loss is no longer a number
+├── HostLost           another host of the job ended or cannot be reached
 ├── BadExport          the exported model does not answer as the trained one
 └── Stopped            SIGTERM or SIGINT
 """
@@ -38,6 +39,16 @@ class BadChampion(JobError):
 
 class TrainingDiverged(JobError):
     """The loss is no longer a number."""
+
+
+class HostLost(JobError):
+    """Another host of the job ended or cannot be reached."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "another host of this job ended or cannot be reached; its own reason, if it gave one, "
+            f"is in its log. {what}"
+        )
 
 
 class BadExport(JobError):

@@ -7,11 +7,10 @@ at the end
 
 from __future__ import annotations
 
-import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pigeonhole_training.config import JobConfig
 from pigeonhole_training.data.notes import split_notes
@@ -23,8 +22,9 @@ from pigeonhole_training.export import artifact
 from pigeonhole_training.judging.champion import ChampionResult, judge_champion
 from pigeonhole_training.judging.document import evaluation_document
 from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
-from pigeonhole_training.recipe import Situation
-from pigeonhole_training.watching.observer import Run
+
+if TYPE_CHECKING:
+    from pigeonhole_training.fitting.train import Trained
 
 OUTPUT_FILES = ("evaluation.json", "history.json", "model.keras")
 
@@ -37,8 +37,8 @@ class Result:
     champion: ChampionResult | None
 
 
-def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Result:
-    """Trains, judges, exports and writes one model.
+def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Result | None:
+    """Trains, judges, exports and writes one model; None on all hosts but the first.
 
     Writes the artifact's files to `config.model_dir`, and evaluation.json, history.json and
     model.keras to `config.output_data_dir`, all at the end: a job that fails leaves both empty.
@@ -55,11 +55,16 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
         tempfile.TemporaryDirectory(prefix="pigeonhole-rows-") as scratch,
     ):
         prepared = _prepare(config, version, Path(scratch), progress)
-        result = _train(config, prepared, progress, Path(folder))
+        trained = _train(config, prepared, progress)
+        if not trained.first:
+            say("This host is done: the first one judges the model and writes it")
+            return None
+        result = _judge(config, prepared, trained, progress, Path(folder))
         with progress.step("writing", "Writing the model and its reports"):
             # model.json is the last: where it is, the artifact is whole
             artifact.publish(Path(folder), config.output_data_dir, OUTPUT_FILES)
             artifact.publish(Path(folder), config.model_dir, artifact.MODEL_FILES)
+            trained.checkpoints.clear()
     progress.close()
     return result
 
@@ -103,48 +108,31 @@ def _prepare(
     return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, notes)
 
 
-def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: Path) -> Result:
-    version, split = prepared.version, prepared.split
+def _train(config: JobConfig, prepared: _Prepared, progress: Progress) -> Trained:
     with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
-        import keras  # noqa: PLC0415
+        from pigeonhole_training.fitting.engines import open_engine  # noqa: PLC0415
+        from pigeonhole_training.fitting.train import train  # noqa: PLC0415
 
-        from pigeonhole_training.export.export import export  # noqa: PLC0415
-        from pigeonhole_training.fitting import loop  # noqa: PLC0415
-        from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
-        from pigeonhole_training.models import preset_of  # noqa: PLC0415
+        if config.hosts > 1:
+            say(f"Waiting for the other hosts, as host {config.host + 1} of {config.hosts}")
+        engine = open_engine(config.hosts, config.host)
+    with progress.step("training", "Building the network"):
+        return train(config, prepared.version, prepared.split, engine, stop=progress.stop)
 
-    preset = preset_of(config.hyperparameters.preset)
-    situation = Situation(len(split.training), version.shape, len(version.classes))
-    recipe = preset.recipe(situation, config.hyperparameters.asked)
-    keras.utils.set_random_seed(recipe.seed)
-    model = preset.build(version.shape, len(version.classes), config.weights_dir)
-    run = Run(
-        model=model,
-        recipe=recipe,
-        training=split.training,
-        validation=split.validation,
-        classes=version.classes,
-        steps_per_epoch=math.ceil(len(split.training) / recipe.batch_size),
-        backend=keras.backend.backend(),
-        devices=(),
-        hosts=1,
-        precision="float32",
-        rows_on_device=False,
-    )
-    sentence = (
-        f"Training {preset.name} on {len(split.training):,} rows of {version.shape}, "
-        f"{len(version.classes)} classes, up to {recipe.epochs} epochs, the best chosen by "
-        f"{len(split.validation):,}"
-    )
-    with progress.step("training", sentence):
-        epochs = loop.fit(model, run, progress.stop)
 
+def _judge(
+    config: JobConfig, prepared: _Prepared, trained: Trained, progress: Progress, folder: Path
+) -> Result:
+    from pigeonhole_training.export.export import export  # noqa: PLC0415 - as in _train
+    from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
+
+    version, split = prepared.version, prepared.split
     heldout, stop = split.heldout, progress.stop
     with progress.step(
         "calibrating", f"Fitting a temperature on {len(split.validation):,} validation rows"
     ):
-        calibrated = calibrate(model, split, stop)
+        calibrated = calibrate(trained.model, split, stop)
     calibration = calibrated.calibration
     say(f"Temperature {calibration.temperature}: {calibration.reason}")
     with progress.step("evaluating", f"Evaluating on {len(heldout):,} held-out rows"):
@@ -188,15 +176,14 @@ def _train(config: JobConfig, prepared: _Prepared, progress: Progress, folder: P
     artifact.write_trained_rows(folder / "trained_rows.bin", split.seen)
     artifact.write_json(folder / "model.json", _model_document(config, prepared, evaluation))
     artifact.write_json(folder / "evaluation.json", evaluation)
-    best = min(epochs, key=lambda e: e.validation_loss)
     artifact.write_json(
         folder / "history.json",
         {
             "format": 1,
-            "recipe": asdict(recipe),
+            "recipe": asdict(trained.recipe),
             "rows": {"training": len(split.training), "validation": len(split.validation)},
-            "best_epoch": best.epoch,
-            "epochs": [asdict(epoch) for epoch in epochs],
+            "best_epoch": trained.best_epoch,
+            "epochs": [asdict(epoch) for epoch in trained.epochs],
             "seconds": progress.seconds,
         },
     )

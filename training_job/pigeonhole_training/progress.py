@@ -62,6 +62,11 @@ class StopFlag:
         """Asks the job to stop."""
         self._set = True
 
+    @property
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._set
+
     def check(self) -> None:
         """Raises `Stopped` once a stop was asked for."""
         if self._set:
