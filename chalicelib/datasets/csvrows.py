@@ -310,16 +310,16 @@ def _new_label(found: CsvFile, text: str, number: int) -> None:
             found.hopeless(f"more than {MOST_CLASSES:,} different labels", number, column)
 
 
-def label_problem(text: str) -> str | None:
+def label_problem(text: str, called: str = "label") -> str | None:
     """Why this cannot be a label, nor the name of a class' folder."""
     if not text:
-        return "the label is empty"
+        return f"the {called} is empty"
     if text != text.strip():
-        return f"label {text[:30]!r} has spaces around it"
+        return f"{called} {text[:30]!r} has spaces around it"
     if len(text) > LONGEST_LABEL:
-        return f"the label is longer than {LONGEST_LABEL} characters"
+        return f"the {called} is longer than {LONGEST_LABEL} characters"
     if any("\ud800" <= char <= "\udfff" for char in text):
-        return "the label is not UTF-8 text"
+        return f"the {called} is not UTF-8 text"
     return None
 
 

@@ -196,9 +196,8 @@ def _check_labels(images: Images) -> None:
         images.problems.append(Problem("", reason))
         return
     for (_, label), (place, _, _) in images.found.places.items():
-        if problem := label_problem(label):
-            reason = problem.replace("the label", "the folder's name").replace("label", "folder", 1)
-            images.problems.append(Problem(place, reason))
+        if problem := label_problem(label, "folder"):
+            images.problems.append(Problem(place, problem))
 
 
 def _folder(path: str) -> str:

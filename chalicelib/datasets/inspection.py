@@ -180,11 +180,9 @@ class _Inspector:
         for archive in zips:
             with self._remote(archive.stored) as remote:
                 read = read_csvs(archive.found, remote, settings.label)
-            for found, member in zip(read, sorted(archive.found.csvs), strict=True):
-                path = archive.found.name
-                files.append(
-                    _Csv(archive.stored, archive.version_id, path, member, archive.sha256, found)
-                )
+            stored, version_id, path = archive.stored, archive.version_id, archive.found.name
+            for found, (_, info) in zip(read, sorted(archive.found.csvs.items()), strict=True):
+                files.append(_Csv(stored, version_id, path, info.filename, archive.sha256, found))
         result.listed = [file.described() for file in files]
         result.files = list(result.listed)
         result.unfinished = [file.found.name for file in files if file.found.more_problems]

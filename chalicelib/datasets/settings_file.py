@@ -16,7 +16,15 @@ SETTINGS_FILE = "dataset.json"
 LARGEST_SETTINGS = 1 << 20  # bytes
 KNOWN = ("classes", "preset", "hyperparameters", "shape", "label", "instances")
 # Those of training_job/pigeonhole_training/models, which a test holds beside these.
-PRESETS = ("default", "dense-256-128-32", "dense-128", "cnn-32-64-128", "resnet50")
+PRESETS = (
+    "default",
+    "dense-256-128-32",
+    "dense-128",
+    "cnn-32-64-128",
+    "wide-28-10",
+    "resnet50",
+    "resnet50-random",
+)
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CHANNELS = (1, 3)
 MOST_INSTANCES = 16

@@ -106,7 +106,7 @@ def head_of(info: zipfile.ZipInfo, stored: bytes, length: int) -> bytes:
     name_length, extra_length = struct.unpack_from("<HH", stored, 26)
     packed = stored[30 + name_length + extra_length :]
     if info.compress_type == zipfile.ZIP_STORED:
-        return packed[:length]
+        return packed[: min(length, info.compress_size)]
     if info.compress_type != zipfile.ZIP_DEFLATED:
         return b""
     try:

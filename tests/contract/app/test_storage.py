@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from chalicelib.aws.remote_file import open_remote
 from chalicelib.aws.storage import Storage
 from chalicelib.errors import ObjectChanged, ObjectNotFound
 
@@ -43,6 +44,23 @@ def test_old_versions_can_be_read(storage: Storage) -> None:
     storage.put_bytes("a", b"2", "")
     assert storage.open("a", version_id=first.version_id).body.read() == b"1"
     assert storage.get_bytes("a") == b"2"
+
+
+def test_a_range_of_an_object_is_read_while_it_is_the_same(storage: Storage) -> None:
+    storage.put_bytes("a", b"0123456789", "")
+    head = storage.head("a")
+    assert head is not None
+    assert storage.open_range("a", 3, 4, head.etag).read() == b"3456"
+    assert storage.open_range("a", 8, 4, head.etag).read() == b"89"
+    assert storage.open_range("a", 8, None, head.etag).read() == b"89"
+    file = open_remote(storage, "a", head.etag, head.size)
+    file.seek(-2, io.SEEK_END)
+    assert (file.tell(), file.read(), file.read()) == (8, b"89", b"")
+    file.seek(1)
+    assert file.read(3) == b"123"
+    storage.put_bytes("a", b"abcdefghij", "")
+    with pytest.raises(ObjectChanged):
+        open_remote(storage, "a", head.etag, head.size).read(1)
 
 
 def test_listing_is_in_key_order_over_pages_and_knows_versions(storage: Storage) -> None:

@@ -214,3 +214,100 @@ def test_problems_are_json() -> None:
         "column": 2,
         "reason": "'x' is not a whole number from 0 to 255, nor a number from 0 to 1",
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "shape", "scale"),
+    [
+        ({"a_csv": csv(row(0, 9, 2304), row(1, 3, 2304), row(0, 0, 2304))}, (48, 48, 1), [0, 255]),
+        ({"a_csv": csv(row(0, 0.5, 3072), row(1, 0, 3072), row(0, 1, 3072))}, (32, 32, 3), [0, 1]),
+        ({"a_csv": csv(row(0, 1), row(1, 0), row(0, 0))}, (8, 8, 1), [0, 1]),
+        (
+            {
+                "a_csv": csv(row(0, 9, 300), row(1, 3, 300), row(0, 0, 300)),
+                "dataset_json": b'{"shape": {"height": 10, "width": 30, "channels": 1}}',
+            },
+            (10, 30, 1),
+            [0, 255],
+        ),
+        # Dark rows alone in a file are whole numbers, as the others say.
+        ({"a_csv": csv(row(0, 9), row(1)), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 255]),
+        ({"a_csv": csv(row(0, 0.5), row(1)), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 1]),
+    ],
+)
+def test_shape_and_range_of_rows(
+    files: dict[str, bytes], shape: tuple[int, int, int], scale: list[int]
+) -> None:
+    world, report = checked(**files)
+    assert report["problems"] == []
+    version = read(world, "version.json")
+    assert tuple(version["shape"].values()) == shape
+    assert (version["format"], version["kind"], version["range"]) == (2, "rows", scale)
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "reason"),
+    [
+        ({"a_csv": csv(row(0), row(1), row(0))}, "", "all 3 rows have the same values"),
+        ({"a_csv": csv(row(0)), "b_csv": csv(row(1, 0.5))}, "", "every class has one row only"),
+        (
+            {"a_csv": good(), "b_csv": csv(row(1, 0.5))},
+            "b.csv",
+            "numbers from 0 to 1, those of a.csv whole numbers to 255",
+        ),
+        (
+            {
+                "a_csv": good(),
+                "dataset_json": b'{"shape": {"height": 9, "width": 8, "channels": 1}}',
+            },
+            "dataset.json",
+            "shape 9 x 8 x 1 has 72 values, the rows of a.csv have 64",
+        ),
+        (
+            {"a_csv": csv(row(0), row(7, 1), row(0, 9)), "dataset_json": b'{"classes": ["a"]}'},
+            "a.csv",
+            "label '7' is unknown to the 1 classes",
+        ),
+        (
+            {
+                "a_csv": csv(row("bag"), row("shoe", 1), row("bagg", 9), row("bag", 7)),
+                "dataset_json": b'{"classes": ["shoe", "bag"]}',
+            },
+            "a.csv",
+            "label 'bagg' is none of the classes in dataset.json",
+        ),
+        ({"a_csv": good(), "dataset_json": b'{"label": "class"}'}, "a.csv", "has no header"),
+        ({"x/../a_csv": good()}, "x/../a.csv", "'..' in it"),
+    ],
+)
+def test_what_cannot_train_between_rows_is_refused(
+    files: dict[str, bytes], file: str, reason: str
+) -> None:
+    _, report = checked(**files)
+    assert report["ok"] is False
+    assert [p for p in report["problems"] if p["file"] == file and reason in p["reason"]]
+
+
+def test_words_that_are_classes_take_their_order() -> None:
+    world, _ = checked(
+        a_csv=csv(row("bag"), row("shoe", 1), row("bag", 9)),
+        dataset_json=b'{"classes": ["shoe", "bag"]}',
+    )
+    version = read(world, "version.json")
+    assert (version["labels"], version["classes"]) == (["shoe", "bag"], ["shoe", "bag"])
+
+
+def test_rows_to_choose_by_have_a_role_of_their_own() -> None:
+    world, report = checked(a_csv=good(), a_validation_csv=csv(row(1, 3)))
+    assert report["rows"] == {"train": 3, "validation": 1, "test": 0}
+    assert "3 rows to train with, 1 to choose by, 0 held out" in report["summary"]
+    roles = {file["path"]: file["role"] for file in read(world, "version.json")["files"]}
+    assert roles == {"a.csv": "train", "a_validation.csv": "validation"}
+
+
+def test_a_class_with_one_row_is_noted_and_trained() -> None:
+    world, report = checked(a_csv=csv(row(0), row(1, 1), row(0, 9)))
+    assert report["ok"] is True
+    assert any("1 class has a single row to train with" in note for note in report["notes"])
+    key = f"reports/{DATASET}/preflight/{report['version']}/report.txt"
+    assert "a single row" in world.storage.get_bytes(key).decode()

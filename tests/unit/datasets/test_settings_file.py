@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.datasets.settings_file import read_settings
+from chalicelib.datasets.settings_file import (
+    PRESETS,
+    DatasetSettings,
+    Instances,
+    Shape,
+    read_settings,
+)
 
 
 def reasons(**hyperparameters: Any) -> str:
@@ -56,3 +64,80 @@ def test_hyperparameters_that_can_train_pass() -> None:
 def test_more_hyperparameters_than_sagemaker_takes_are_refused() -> None:
     assert reasons(**{f"h{i}": i for i in range(90)}) == ""
     assert "90 are taken at most" in reasons(**{f"h{i}": i for i in range(91)})
+
+
+def read(**settings: Any) -> DatasetSettings:
+    return read_settings(json.dumps(settings).encode())
+
+
+def test_all_settings_are_read() -> None:
+    settings = read(
+        classes=["a", "b"],
+        preset="dense-128",
+        hyperparameters={"epochs": 3, "fine_tune_epochs": 0},
+        shape={"height": 48, "width": 32, "channels": 3},
+        label=" emotion ",
+        instances={"type": "ml.g5.xlarge", "count": 2, "spot": True},
+    )
+    assert settings.problems == ()
+    assert settings == DatasetSettings(
+        ("a", "b"),
+        "dense-128",
+        {"epochs": 3, "fine_tune_epochs": 0},
+        Shape(48, 32, 3),
+        "emotion",
+        Instances("ml.g5.xlarge", 2, True),
+    )
+    assert read(instances={"count": 2}).instances == Instances(count=2)
+    assert read(preset=None, shape=None, instances=None) == DatasetSettings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"presets": "x"}, "'presets' is no setting; classes, preset, hyperparameters, shape"),
+        ({"preset": "resnet"}, "preset must be one of default, dense-256-128-32, dense-128,"),
+        ({"preset": 3}, "not 3"),
+        ({"preset": ["dense-128"]}, "preset must be one of"),
+        ({"hyperparameters": {"preset": "dense-128"}}, "it stands beside the hyperparameters"),
+        ({"hyperparameters": {"fine_tune_epochs": -1}}, "whole number from 0 to 1000"),
+        ({"shape": [28, 28]}, "shape must be a JSON object with height, width, channels"),
+        ({"shape": {"height": 28, "width": 28}}, "shape lacks channels"),
+        ({"shape": {"height": 28, "wide": 28}}, "shape has 'wide'; it takes height, width"),
+        ({"shape": {"height": 4, "width": 28, "channels": 1}}, "shape has a height of 4"),
+        ({"shape": {"height": 28, "width": 28.5, "channels": 1}}, "shape has a width of 28.5"),
+        ({"shape": {"height": 28, "width": 28, "channels": 2}}, "1 is grey, 3 is RGB"),
+        ({"shape": {"height": 28, "width": 28, "channels": True}}, "1 is grey, 3 is RGB"),
+        ({"label": 3}, "label must be the name of a column, not 3"),
+        ({"label": " "}, "label must be the name of a column"),
+        ({"instances": "ml.g5.xlarge"}, "instances must be a JSON object with type, count, spot"),
+        ({"instances": {"type": "g5.xlarge"}}, "SageMaker's are like ml.g5.xlarge"),
+        ({"instances": {"count": 0}}, "instances has a count of 0"),
+        ({"instances": {"count": True}}, "instances has a count of True"),
+        ({"instances": {"spot": "yes"}}, "instances has spot 'yes': true or false"),
+        ({"instances": {"kind": "x"}}, "instances has 'kind'"),
+    ],
+)
+def test_what_is_no_setting_says_what_is(settings: dict[str, Any], reason: str) -> None:
+    [problem] = read_settings(json.dumps(settings).encode()).problems
+    assert problem.file == "dataset.json"
+    assert reason in problem.reason
+
+
+def test_a_hyperparameter_that_nobody_knows_is_noted() -> None:
+    [note] = read(hyperparameters={"epoch": 3, "epochs": 3}).notes
+    assert "hyperparameter epoch is none that the training job is known to take (epochs," in note
+
+
+def test_the_presets_are_those_of_the_training_job() -> None:
+    models = Path(__file__).parents[3] / "training_job" / "pigeonhole_training" / "models"
+    names = {
+        node.args[0].value
+        for path in models.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Preset"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert names == set(PRESETS)
