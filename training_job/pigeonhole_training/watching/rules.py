@@ -20,7 +20,14 @@ from pigeonhole_training.watching.rules_learning import (
     overfitting,
     vanishing_gradients,
 )
-from pigeonhole_training.watching.rules_speed import batch_too_small, gpu_idle, input_bound
+from pigeonhole_training.watching.rules_speed import (
+    INPUT_STEPS,
+    PATIENCE,
+    batch_too_small,
+    gpu_idle,
+    input_bound,
+    steady,
+)
 
 Rule: TypeAlias = Callable[[Profile], Finding | None]
 
@@ -47,6 +54,35 @@ EARLY: tuple[Rule, ...] = (
     gpu_idle,
     instance_too_small,
 )
+
+
+# What rules need to see first, and what is said where they do not.
+_NEEDS: tuple[tuple[tuple[Rule, ...], Callable[[Profile], bool], str], ...] = (
+    ((gpu_idle,), lambda p: bool(p.machine.gpus), "there is no GPU"),
+    (
+        (gpu_idle, batch_too_small, instance_too_small, instance_too_large),
+        lambda p: len(steady(p)) >= PATIENCE,
+        f"there are less than {PATIENCE} samples of the machine",
+    ),
+    (
+        (input_bound, batch_too_small),
+        lambda p: len(p.steady_steps) >= INPUT_STEPS,
+        f"less than {INPUT_STEPS} steps were measured",
+    ),
+    (
+        (exploding_gradients, vanishing_gradients),
+        lambda p: bool(p.gradients),
+        "no gradients were seen",
+    ),
+    ((loss_not_falling, overfitting), lambda p: bool(p.epochs), "no epoch was finished"),
+    ((dead_units,), lambda p: bool(p.dead_units), "no ReLU layer was watched"),
+)
+
+
+def waits_for(rule: Rule, profile: Profile) -> str | None:
+    """What the rule lacks to judge, as the end of a sentence; None when it can."""
+    lacking = (text for rules, met, text in _NEEDS if rule in rules and not met(profile))
+    return next(lacking, None)
 
 
 def judge(profile: Profile, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, ...]:

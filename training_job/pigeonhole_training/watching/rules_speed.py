@@ -112,8 +112,9 @@ def gpu_idle(profile: Profile) -> Finding | None:
 def batch_too_small(profile: Profile) -> Finding | None:
     """The device is neither busy nor waiting for rows, and there is memory for larger batches."""
     samples, settings = steady(profile), profile.settings
-    enough_steps = settings.steps_per_epoch >= 2 * BATCH_STEPS
-    if len(samples) < PATIENCE or not enough_steps or input_bound(profile) is not None:
+    if len(samples) < PATIENCE or len(profile.steady_steps) < INPUT_STEPS:
+        return None
+    if settings.steps_per_epoch < 2 * BATCH_STEPS or input_bound(profile) is not None:
         return None
     cpu = float(np.quantile([s.cpu_of_free for s in samples], 0.95))
     if cpu >= BATCH_P95:
