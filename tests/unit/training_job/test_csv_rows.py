@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pigeonhole_training.data import csv_rows
 from pigeonhole_training.data.csv_rows import read_rows
 from pigeonhole_training.data.rows import Pool
 from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
@@ -29,9 +31,14 @@ def zipped(members: dict[str, bytes]) -> bytes:
 def read(
     folder: Path, content: bytes, name: str = "a.csv", header: bool = False, rows: int | None = None
 ) -> Pool:
-    (folder / name).write_bytes(content)
-    file = SourceFile(name, len(content), "", "train", header, rows)
-    return read_rows([file], folder, VERSION)
+    return read_as(folder, content, SourceFile(name, len(content), "", "train", header, rows))
+
+
+def read_as(
+    folder: Path, content: bytes, file: SourceFile, version: DatasetVersion = VERSION
+) -> Pool:
+    (folder / file.path).write_bytes(content)
+    return read_rows([file], folder, version)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +102,70 @@ def test_a_zip_that_is_none_or_has_no_csv_is_refused(tmp_path: Path) -> None:
 def test_another_number_of_rows_than_promised_is_changed_data(tmp_path: Path) -> None:
     with pytest.raises(DataChanged, match="2 rows instead of 3"):
         read(tmp_path, TWO_ROWS, rows=3)
+
+
+@pytest.mark.parametrize(
+    ("column", "content"),
+    [(2, b"a,b,label,c,d\n1,2,0,3,4\n5,6,b,7,255\n"), (4, b"a,b,c,d,y\n1,2,3,4,0\n5,6,7,255,b\n")],
+)
+def test_the_label_may_stand_in_any_column(tmp_path: Path, column: int, content: bytes) -> None:
+    rows = read_as(tmp_path, content, SourceFile("a.csv", 1, "", "train", True, 2, column))
+    assert rows.labels.tolist() == [0, 1]
+    assert rows.pixels.reshape(2, -1).tolist() == [[1, 2, 3, 4], [5, 6, 7, 255]]
+
+
+def test_values_from_0_to_1_become_the_nearest_of_256(tmp_path: Path) -> None:
+    unit = replace(VERSION, value_range=(0, 1))
+    file = SourceFile("a.csv", 1, "", "train")
+    written = [f"{value / 255:.4f}" for value in range(256)] + ["0", "1", "1.0", "2.5e-1"]
+    lines = [",".join(["0", *written[i : i + 4]]) for i in range(0, len(written), 4)]
+    rows = read_as(tmp_path, "\n".join(lines).encode(), file, unit)
+    assert rows.pixels.ravel().tolist() == [*range(256), 0, 255, 255, 64]
+    for bad in (b"0,0,0,0,1.01\n", b"0,0,0,0,-0.1\n", b"0,0,0,0,NaN\n", b"0,0,0,0,inf\n"):
+        with pytest.raises(BadData, match=r"a\.csv, row 2, column 5.*a number from 0 to 1"):
+            read_as(tmp_path, b"0,0,0,0,1\n" + bad, file, unit)
+
+
+def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
+    rows = read(tmp_path, TWO_ROWS + b"0,1.0,2.0,3.0,255.0\n")
+    assert rows.pixels[2].ravel().tolist() == [1, 2, 3, 255]
+
+
+def test_one_csv_of_a_zip_is_read_by_its_name(tmp_path: Path) -> None:
+    content = zipped({"x/a.csv": b"0,9,9,9,9\n", "./x//b.csv": TWO_ROWS})
+    file = SourceFile("d.zip", 1, "", "train", rows=2, member="x/b.csv")
+    rows = read_as(tmp_path, content, file)
+    assert rows.labels.tolist() == [0, 1]
+    assert rows.origins is not None
+    assert rows.origins[1] == "d.zip/x/b.csv, row 2"
+    with pytest.raises(DataChanged, match=r"c\.csv is no longer there"):
+        read_as(tmp_path, content, replace(file, member="c.csv"))
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_blocks_end_with_lines_wherever_they_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: bool
+) -> None:
+    names = b"label,a,b,c,d\n" if header else b""
+    content = names + b"".join(f"{'0b'[i % 2]},{i},0,1,2\n".encode() for i in range(200))
+    for size in (15, 64, 1000):
+        monkeypatch.setattr(csv_rows, "BLOCK", size)
+        rows = read(tmp_path, content, header=header, rows=200)
+        assert rows.pixels[:, 0, 0, 0].tolist() == list(range(200))
+        assert rows.origins is not None
+        assert rows.origins.line.tolist() == list(range(1, 201))
+        with pytest.raises(BadData, match=r"a\.csv, row 201, column 2: 'x'"):
+            read(tmp_path, content + b"0,x,1,1,1\n", header=header)
+
+
+def test_what_cannot_be_unpacked_says_so(tmp_path: Path) -> None:
+    packed = gzip.compress(TWO_ROWS * 1000)
+    damaged = packed[:50] + b"XXXX" + packed[54:]
+    for content in (packed[:-20], damaged, b"no gzip at all"):
+        with pytest.raises(BadData, match=r"^a\.csv\.gz cannot be unpacked: "):
+            read(tmp_path, content, "a.csv.gz")
+
+
+def test_more_rows_than_promised_are_changed_data(tmp_path: Path) -> None:
+    with pytest.raises(DataChanged, match="more rows than the 1 promised"):
+        read(tmp_path, TWO_ROWS, rows=1)

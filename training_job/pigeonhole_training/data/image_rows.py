@@ -27,6 +27,7 @@ from pigeonhole_training.data.images import (
 )
 from pigeonhole_training.data.pool import PoolBuilder
 from pigeonhole_training.data.rows import CHUNK, Pixels, Pool
+from pigeonhole_training.data.sentences import counted, some
 from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.errors import BadData
 
@@ -105,15 +106,20 @@ class _Listing:
             yield from self.pictures[role]
 
     def notes(self) -> Iterator[str]:
-        if self.others:
-            yield f"{_files(self.others)} in zips are no images and are passed over"
-        if self.homeless:
-            yield f"{_files(self.homeless)} in zips lie in no class' folder and are left out"
-
-
-def _files(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > 3 else ""
-    return f"{len(names)} files ({', '.join(names[:3])}{more})"
+        for names, one, several in (
+            (
+                self.others,
+                "file in zips is no image and is passed over",
+                "files in zips are no images and are passed over",
+            ),
+            (
+                self.homeless,
+                "image in zips lies in no class' folder and is left out",
+                "images in zips lie in no class' folder and are left out",
+            ),
+        ):
+            if names:
+                yield f"{counted(len(names), one, several)}: {some(names)}"
 
 
 def read_pictures(
@@ -278,16 +284,14 @@ class _Reading:
         """Raises BadData when too many could not be read."""
         if not self._unreadable:
             return
-        named = ", ".join(f"{name} ({reason})" for name, reason in self._unreadable[:NAMED])
-        more = len(self._unreadable) - NAMED
-        named += f" and {more} more" if more > 0 else ""
-        failed = f"{len(self._unreadable)} of {count} images could not be read"
+        named = some([f"{name} ({reason})" for name, reason in self._unreadable], NAMED)
+        failed = f"{len(self._unreadable):,} of {count:,} images could not be read"
         if len(self._unreadable) > MOST_UNREADABLE * count:
             raise BadData(
-                f"{failed}, more than {MOST_UNREADABLE:.0%}: put them right or take them out. "
-                f"{named}"
+                f"{failed}, more than {MOST_UNREADABLE:.0%}: put them right or leave them out. "
+                f"They are {named}"
             )
-        yield f"{failed} and are left out: {named}"
+        yield f"{failed} and {'is' if len(self._unreadable) == 1 else 'are'} left out: {named}"
 
 
 def _grey(pool: Pool, shape: Shape, scratch: Path | None) -> Pool:
