@@ -11,8 +11,10 @@ hyperparameter as a flag; those that are not ours are ignored. The environment i
     SM_CHECKPOINT_DIR                      checkpoints, which SageMaker keeps in S3
     SM_MODEL_DIR                           model
     SM_OUTPUT_DATA_DIR                     output/data
-    SM_OUTPUT_DIR                          output: `failure` gets the reason
+    SM_OUTPUT_DIR                          output: `failure` gets the reason, `tensorboard` the
+                                           event files, which SageMaker copies to S3 as they grow
     SM_HOSTS, SM_CURRENT_HOST              names of the job's hosts (JSON) and of this one; one host
+    SM_CURRENT_INSTANCE_TYPE               what advice about instances starts from
     TRAINING_JOB_NAME                      as SageMaker sets it
     KERAS_BACKEND                          tensorflow
 """
@@ -96,6 +98,8 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
         code_version=flags.code_version,
         hosts=len(hosts),
         host=hosts.index(environment["SM_CURRENT_HOST"]) if len(hosts) > 1 else 0,
+        tensorboard_dir=folder("SM_OUTPUT_DIR", "output") / "tensorboard",
+        instance_type=environment.get("SM_CURRENT_INSTANCE_TYPE", ""),
     )
 
 

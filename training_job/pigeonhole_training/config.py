@@ -9,7 +9,6 @@ from pathlib import Path
 from pigeonhole_training.errors import BadRequest
 from pigeonhole_training.recipe import Asked
 
-
 QUANTIZE = ("none", "fp16", "int8", "auto")
 
 
@@ -69,6 +68,7 @@ class JobConfig:
     """One training job: where its channels and outputs are, who it is, how to train.
 
     `host` (from 0) is which of the job's `hosts` this is; the first one judges and writes.
+    `tensorboard_dir` is for event files; None writes none.
     """
 
     train_dir: Path
@@ -84,3 +84,5 @@ class JobConfig:
     code_version: str = ""
     hosts: int = 1
     host: int = 0
+    tensorboard_dir: Path | None = None
+    instance_type: str = ""

@@ -8,6 +8,7 @@ at the end
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
 
 if TYPE_CHECKING:
     from pigeonhole_training.fitting.train import Trained
+    from pigeonhole_training.watching.job import JobWatch
 
 OUTPUT_FILES = ("evaluation.json", "history.json", "model.keras")
 
@@ -53,13 +55,14 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
     with (
         tempfile.TemporaryDirectory(prefix="pigeonhole-") as folder,
         tempfile.TemporaryDirectory(prefix="pigeonhole-rows-") as scratch,
+        ExitStack() as over,
     ):
         prepared = _prepare(config, version, Path(scratch), progress)
-        trained = _train(config, prepared, progress)
+        trained, watch = _train(config, prepared, progress, over)
         if not trained.first:
             say("This host is done: the first one judges the model and writes it")
             return None
-        result = _judge(config, prepared, trained, progress, Path(folder))
+        result = _judge(config, prepared, trained, progress, watch=watch, folder=Path(folder))
         with progress.step("writing", "Writing the model and its reports"):
             # model.json is the last: where it is, the artifact is whole
             artifact.publish(Path(folder), config.output_data_dir, OUTPUT_FILES)
@@ -108,21 +111,40 @@ def _prepare(
     return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, notes)
 
 
-def _train(config: JobConfig, prepared: _Prepared, progress: Progress) -> Trained:
+def _train(
+    config: JobConfig, prepared: _Prepared, progress: Progress, over: ExitStack
+) -> tuple[Trained, JobWatch]:
     with progress.step("importing", "Loading Keras"), quiet_stderr():
         # Seconds; so it comes after everything that can refuse the data.
         from pigeonhole_training.fitting.engines import open_engine  # noqa: PLC0415
         from pigeonhole_training.fitting.train import train  # noqa: PLC0415
+        from pigeonhole_training.watching.job import JobWatch  # noqa: PLC0415
 
         if config.hosts > 1:
             say(f"Waiting for the other hosts, as host {config.host + 1} of {config.hosts}")
         engine = open_engine(config.hosts, config.host)
+    watch = JobWatch(config.tensorboard_dir, config.instance_type)
+    over.callback(watch.close)
     with progress.step("training", "Building the network"):
-        return train(config, prepared.version, prepared.split, engine, stop=progress.stop)
+        trained = train(
+            config,
+            prepared.version,
+            prepared.split,
+            engine,
+            observers=watch.observers,
+            stop=progress.stop,
+        )
+    return trained, watch
 
 
 def _judge(
-    config: JobConfig, prepared: _Prepared, trained: Trained, progress: Progress, folder: Path
+    config: JobConfig,
+    prepared: _Prepared,
+    trained: Trained,
+    progress: Progress,
+    *,
+    watch: JobWatch,
+    folder: Path,
 ) -> Result:
     from pigeonhole_training.export.export import export  # noqa: PLC0415 - as in _train
     from pigeonhole_training.judging.judge import calibrate, judge  # noqa: PLC0415
@@ -149,6 +171,7 @@ def _judge(
     say(f"The ONNX model differs from Keras by at most {exported.difference:.1g}")
     if exported.choice.asked != "none":
         say(f"Precision {exported.choice.precision}: {exported.choice.reason}")
+    watch.judged(heldout.labels, exported.heldout.argmax(axis=1), version.classes)
     right = exported.heldout.argmax(axis=1) == heldout.labels
     say(f"heldout_accuracy={right.mean():.4f};")
 

@@ -36,14 +36,13 @@ def step_times(profile: Profile) -> Markup:
         axes.set_ylabel("ms a step")
         if len(times) > 12:
             axes.set_xticks(range(0, len(times), max(len(times) // 6, 1)))
-        axes.set_ylim(0, bottom.max() * 1.25 or 1)
-        axes.legend(ncols=3, loc="upper center", fontsize=8)
+        _legend_above(axes)
 
     last = times[-1]
     told = ", ".join(f"{part} {1000 * getattr(last, part):.2g} ms" for part in PARTS)
     return html.figure(
         html.chart(draw, f"Time of a step by epoch; in epoch {last.epoch}: {told}."),
-        "What a step's time goes into, on average over each epoch's measured steps. Reading is "
+        "What a step's time goes into: medians of each epoch's measured steps. Reading is "
         "waiting for rows, copying is moving them to the device.",
     )
 
@@ -68,7 +67,7 @@ def processors(profile: Profile) -> Markup:
         axes.set_ylim(0, 105)
         axes.set_xlabel(unit)
         axes.set_ylabel("% busy")
-        axes.legend(ncols=2, fontsize=8)
+        _legend_above(axes)
 
     told = f"median CPU use {profile.quantile(0.5, 'cpu'):.0%}"
     more = len(profile.machine.gpus) - 2
@@ -94,7 +93,7 @@ def memory(profile: Profile) -> Markup:
         axes.set_ylim(bottom=0)
         axes.set_xlabel(unit)
         axes.set_ylabel("GiB")
-        axes.legend(fontsize=8)
+        _legend_above(axes)
 
     peak, limit = profile.peak_memory / GIB, profile.machine.memory / GIB
     return html.figure(
@@ -118,9 +117,11 @@ def gradients(profile: Profile) -> Markup:
             norms = np.array([g.norms.get(path, np.nan) for g in shown])
             axes.plot(steps, np.where(norms > 0, norms, np.nan), label=_short(path), linewidth=1)
         axes.set_yscale("log")
+        # texts are not parsed for mathematics here, so no powers
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("step")
         axes.set_ylabel("gradient norm")
-        axes.legend(fontsize=8)
+        _legend_above(axes)
 
     median = float(np.median([g.total for g in shown]))
     return html.figure(
@@ -145,9 +146,10 @@ def dead_units(profile: Profile) -> Markup:
             shares = [100 * u.share for u in units]
             axes.plot([u.epoch for u in units], shares, "o-", label=_short(layer), markersize=3)
         axes.set_ylim(-2, 102)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel("% of units silent")
-        axes.legend(fontsize=8)
+        _legend_above(axes)
 
     last = by_layer[worst[0]][-1]
     return html.figure(
@@ -165,6 +167,18 @@ FIGURES: tuple[tuple[str, Draw], ...] = (
     ("Gradients", gradients),
     ("Dead units", dead_units),
 )
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(
+        ncols=4,
+        fontsize=8,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        handlelength=1.2,
+        columnspacing=1,
+    )
 
 
 def _times(seconds: list[float]) -> tuple[list[float], str]:

@@ -111,7 +111,7 @@ class DeadUnits:
 
 @dataclass(frozen=True)
 class EpochTimes:
-    """Mean seconds of an epoch's measured steps."""
+    """Median seconds of an epoch's measured steps."""
 
     epoch: int
     steps: int

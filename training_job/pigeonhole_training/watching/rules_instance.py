@@ -42,8 +42,10 @@ def instance_too_large(profile: Profile) -> Finding | None:
     instance = smallest(family_of(machine), need)
     if instance is None or not is_smaller(instance, machine):
         return None
+    if instance.name == machine.instance_type:
+        return None  # the local cloud's machine is not the one that it stands for
     seen = (
-        f"Of {machine.cpus:g} cores the run used at most {cores:.1f} in 95 % of the samples, of "
+        f"Of {machine.cpus:g} cores the run used at most {cores:.1f} in 95% of the samples, of "
         f"{machine.memory / GIB:.0f} GiB at most {memory:.1f}"
     )
     if machine.gpus:

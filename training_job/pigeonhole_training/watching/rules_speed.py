@@ -89,8 +89,8 @@ def gpu_idle(profile: Profile) -> Finding | None:
             "gpu-idle",
         )
     seen = (
-        f"{name} was busy for {use[:, worst].mean():.0%} of the time: 95 % of the samples lie "
-        f"below {p95[worst]:.0%}, and in {idle[worst]:.0%} of them it stood still."
+        f"{name} was busy for {use[:, worst].mean():.0%} of the time: 95% of the samples "
+        f"have at most {p95[worst]:.0%}, and in {idle[worst]:.0%} of them it stood still."
     )
     if len(slack) > 1:
         seen += f" The same goes for {len(slack) - 1} more."
@@ -121,7 +121,7 @@ def batch_too_small(profile: Profile) -> Finding | None:
         return None
     if not profile.machine.gpus:
         seen = (
-            f"With {settings.batch_size} rows a batch, 95 % of the samples show the cores at most "
+            f"With {settings.batch_size} rows a batch, 95% of the samples show the cores at most "
             f"{cpu:.0%} busy, and the steps do not wait for rows: each has too little to do."
         )
         return Finding("batch_too_small", "info", seen, _larger(profile), "batch-too-small")
@@ -131,7 +131,7 @@ def batch_too_small(profile: Profile) -> Finding | None:
         return None
     used = max(profile.gpu_peak) if profile.gpu_peak else max(g.memory for g in samples[-1].gpus)
     seen = (
-        f"With {settings.batch_size} rows a batch the GPU was at most {busy:.0%} busy in 95 % of "
+        f"With {settings.batch_size} rows a batch the GPU was at most {busy:.0%} busy in 95% of "
         f"the samples, {used / GIB:.1f} GiB of its memory ({memory:.0%}) were needed, and neither "
         "the CPU nor the reading of rows held it up."
     )

@@ -123,7 +123,7 @@ class Watch:
         """Keeps the epoch, counts dead units, and says what the rules find by now."""
         self._epochs.add(epoch)
         if self._of_epoch:
-            self._times.add(_mean(epoch.epoch, self._of_epoch))
+            self._times.add(_usual(epoch.epoch, self._of_epoch))
             self._of_epoch = []
         if self._probe is not None and self._probe.layers:
             self._dead.add(self._probe.count(epoch.epoch))
@@ -213,11 +213,11 @@ def _settings(run: Run) -> Settings:
     )
 
 
-def _mean(epoch: int, steps: list[StepTimes]) -> EpochTimes:
+def _usual(epoch: int, steps: list[StepTimes]) -> EpochTimes:
     return EpochTimes(
         epoch,
         len(steps),
-        float(np.mean([s.reading for s in steps])),
-        float(np.mean([s.copying for s in steps])),
-        float(np.mean([s.computing for s in steps])),
+        float(np.median([s.reading for s in steps])),
+        float(np.median([s.copying for s in steps])),
+        float(np.median([s.computing for s in steps])),
     )
