@@ -97,7 +97,9 @@ def logs(
 def drop(
     files: Annotated[
         list[Path],
-        typer.Argument(exists=True, dir_okay=False, help="CSVs (.csv, .csv.gz, .csv.zip)."),
+        typer.Argument(
+            exists=True, help="CSVs (.csv, .csv.gz, .zip), or folders of images by class."
+        ),
     ],
     dataset: Annotated[
         str | None, typer.Option(help="Its name; taken from the files' names if left out.")
@@ -105,7 +107,7 @@ def drop(
     home: Home = None,
     stage: Stage = None,
 ) -> None:
-    """Upload CSVs (and a dataset.json), then follow until the model is live or refused."""
+    """Upload CSVs or images (and a dataset.json), then follow until live or refused."""
     from cli.commands import drop as command
 
     _run(lambda: command.drop(files, dataset, home, stage))

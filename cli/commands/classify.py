@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.api import Api, BatchStatus
-from cli.commands.drop import NAME
 from cli.console import Waiting, interruptible, make_console, printable, shown, tame
+from cli.dataset_files import NAME
 from cli.errors import CliError, UsageError
 from cli.follow import Ready, follow_batch, pause
 from cli.target import Target, find_target

@@ -1,10 +1,8 @@
-"""`pigeonhole drop`: CSVs up, `_READY`, and what becomes of them."""
+"""`pigeonhole drop`: CSVs or images up, `_READY`, and what becomes of them."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api, DatasetStatus
-from cli.console import Waiting, interruptible, make_console, printable, tame
-from cli.errors import UsageError
+from cli.console import Waiting, interruptible, make_console, tame
+from cli.dataset_files import dataset_name, gather
 from cli.follow import Ready, follow_dataset, pause
 from cli.target import Target, find_target
-from cli.uploads import count, mark_ready, newest_ready, split_uri, unusable, upload
+from cli.uploads import count, mark_ready, newest_ready, split_uri, upload
 
-SETTINGS = "dataset.json"
-CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip")
-NAME = re.compile(r"[a-z0-9](-?[a-z0-9]){0,23}")
-_ROLE = re.compile(r"(^|[^a-z])(training|train|testing|test|validation|valid|val)(?=[^a-z]|$)")
 LIVE, NOT_LIVE = 0, 1
 PROBLEMS_SHOWN = 20
 
@@ -45,7 +39,11 @@ def upload_and_follow(
     """The settled status of the dataset that the files were dropped into."""
     s3 = target.client("s3")
     prefix = f"datasets/{name}/"
-    pairs = [(path, prefix + path.name) for path in files]
+    gathered = gather(files)
+    if gathered.left_out:
+        others = count(gathered.left_out, "file")
+        console.print(f"Left behind: {others} that are neither images nor CSVs.")
+    pairs = [(path, prefix + below) for path, below in gathered.files]
     upload(s3, target.bucket, pairs, console, f"Uploading to s3://{target.bucket}/{prefix}")
     ready = mark_ready(s3, target.bucket, prefix)
     with waiting:
@@ -57,42 +55,6 @@ def upload_and_follow(
             waiting=waiting,
             sleep=pause(0.5 if target.local else 3),
         )
-
-
-def dataset_name(files: Sequence[Path], asked: str | None = None) -> str:
-    """The dataset that these files are for: the name asked for, else what their names share.
-
-    `fashion-mnist_train.csv.gz` and `fashion-mnist_test.csv.gz` give `fashion-mnist`. Raises
-    UsageError for files or names that cannot be used.
-    """
-    names = [path.name for path in files]
-    for name in names:
-        if reason := unusable(name):
-            raise UsageError(f"{printable(name)} cannot be uploaded: {reason}. Rename it.")
-    wrong = [n for n in names if n != SETTINGS and not n.lower().endswith(CSV_ENDINGS)]
-    if wrong:
-        raise UsageError(
-            f"{wrong[0]} is no CSV. Drop .csv, .csv.gz or .csv.zip files, and a {SETTINGS} beside."
-        )
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise UsageError(f"Two files are called {twice[0]}; rename one, or drop one at a time.")
-    csvs = [name for name in names if name != SETTINGS]
-    if asked is None and not csvs:
-        raise UsageError(f"A {SETTINGS} alone names no dataset; add --dataset NAME.")
-    found = {asked} if asked is not None else {_stem(name) for name in csvs}
-    if len(found) > 1:
-        raise UsageError(
-            f"The files' names suggest several datasets ({', '.join(sorted(found))}); "
-            "say which with --dataset NAME."
-        )
-    name = found.pop()
-    if not NAME.fullmatch(name) or name.endswith("-next"):
-        raise UsageError(
-            f"{name!r} cannot be a dataset's name: use up to 24 small letters, digits and single "
-            "hyphens, not ending in -next. Give one with --dataset NAME."
-        )
-    return name
 
 
 def print_outcome(status: DatasetStatus, target: Target, console: Console) -> int:
@@ -157,9 +119,3 @@ def left_behind(name: str, target: Target) -> str:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def _stem(file_name: str) -> str:
-    stem = re.sub(r"\.csv(\.gz|\.zip)?$", "", file_name.lower())
-    stem = _ROLE.sub(r"\1", stem)
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")

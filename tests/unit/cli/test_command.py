@@ -70,10 +70,10 @@ def test_down_works_where_nothing_runs(tmp_path: Path) -> None:
 
 
 def test_unusable_files_are_a_usage_error(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"")
-    done = pigeonhole("drop", "a.png", cwd=tmp_path)
+    (tmp_path / "a.txt").write_bytes(b"")
+    done = pigeonhole("drop", "a.txt", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("a.png is no CSV.")
+    assert done.stderr.startswith("a.txt is no CSV.")
     assert pigeonhole("drop", "missing.csv", cwd=tmp_path).returncode == 2
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cli.commands.classify import batch_name, files_of, with_usable_names
-from cli.commands.drop import NAME, dataset_name
+from cli.dataset_files import NAME, dataset_name, gather
 from cli.errors import CliError, UsageError
 
 
@@ -46,6 +46,46 @@ def test_dataset_is_named_after_its_files(files: list[str], name: str) -> None:
 def test_files_that_name_no_dataset_are_a_usage_error(files: list[str]) -> None:
     with pytest.raises(UsageError):
         dataset_name([Path(file) for file in files])
+
+
+def tree(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"x")
+
+
+def test_a_folder_of_images_is_uploaded_as_it_lies(tmp_path: Path) -> None:
+    dogs = tmp_path / "Dog Breeds"
+    tree(dogs, "train/pug/1.JPG", "test/pug/ü.png", "dataset.json", "train/pug/dataset.json")
+    tree(dogs, "readme.md", ".git/a.png", "__MACOSX/a.png", "train/pug/._1.png", "Thumbs.db")
+    assert dataset_name([dogs]) == "dog-breeds"
+    gathered = gather([dogs])
+    keys = [key for _, key in gathered.files]
+    assert keys == ["dataset.json", "test/pug/ü.png", "train/pug/1.JPG"]
+    assert gathered.files[2][0] == dogs / "train" / "pug" / "1.JPG"
+    assert gathered.left_out == 2
+
+
+def test_folders_called_train_and_test_and_several_folders_keep_their_names(
+    tmp_path: Path,
+) -> None:
+    dogs = tmp_path / "dogs"
+    tree(dogs, "train/pug/1.png", "test/pug/1.png", "photos.zip")
+    parts = [dogs / "train", dogs / "test"]
+    assert dataset_name(parts) == "dogs"
+    assert [key for _, key in gather(parts).files] == ["test/pug/1.png", "train/pug/1.png"]
+    assert [key for _, key in gather(parts[:1]).files] == ["train/pug/1.png"]
+    assert dataset_name([dogs / "photos.zip"]) == "photos"
+    classes = [dogs / "train" / "pug", dogs / "test"]
+    assert [key for _, key in gather(classes).files] == ["pug/1.png", "test/pug/1.png"]
+
+
+def test_folders_with_nothing_in_them_and_single_images_are_a_usage_error(tmp_path: Path) -> None:
+    tree(tmp_path, "empty/readme.md", "a.png")
+    with pytest.raises(UsageError, match="holds neither images nor CSVs"):
+        gather([tmp_path / "empty"])
+    with pytest.raises(UsageError, match=r"a\.png is an image by itself: its folder"):
+        gather([tmp_path / "a.png"])
 
 
 def test_asked_name_wins_and_must_be_usable() -> None:
