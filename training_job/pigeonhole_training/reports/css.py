@@ -79,13 +79,14 @@ caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
 th, td { overflow-wrap: break-word; }
-tbody th { min-width: 5rem; }
+tbody th { min-width: 8rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 400; }
 .matrix { font-size: .8rem; border-collapse: separate; border-spacing: 1px; }
 .matrix td, .matrix th { border: 0; padding: .3rem .35rem; text-align: center; }
 .matrix tbody th {
-  text-align: right; white-space: nowrap; position: sticky; left: 0; background: var(--ground);
+  min-width: 0; text-align: right; white-space: nowrap;
+  position: sticky; left: 0; background: var(--ground);
 }
 .matrix thead th { vertical-align: bottom; }
 .matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pigeonhole_training.reports import html, pictures, style
 from pigeonhole_training.reports.findings import Findings
-from pigeonhole_training.reports.words import count, percent
+from pigeonhole_training.reports.words import count, percent, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BARS = 30  # classes in a chart
-TABLE = 40  # classes in a table
+TABLE = 25  # classes in a table
 CELLS = 20  # classes in a matrix with numbers
 PAIRS = 12
 EXAMPLES = 24
@@ -367,6 +367,7 @@ def export(findings: Findings) -> Markup:
     columns = ("precision", "size", "accuracy", *(f"images/s, {n} a call" for n in speeds))
     return html.subsection(
         "The exported model",
-        html.paragraph(document["reason"]),
-        html.table(columns, rows, "Speeds are the training machine's, on one thread"),
+        html.paragraph(sentence(document["reason"])),
+        html.table(columns, rows, "Precisions that were tried"),
+        html.paragraph("Speeds are the training machine's, on one thread."),
     )

@@ -28,6 +28,7 @@ from pigeonhole_training.judging.evaluate import (
 )
 from pigeonhole_training.reports import champion_figures, html
 from pigeonhole_training.reports import evaluation_figures as drawn
+from pigeonhole_training.reports.data_numbers import FEW_ROWS
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark, attempt, write_csv
 from pigeonhole_training.reports.words import count, listed, percent, points, span
@@ -95,15 +96,12 @@ def _remarks(findings: Findings) -> list[Remark]:
         out.append(
             Remark("warning", text, f"Add test rows; from {FEW_HELDOUT} on they are weighty.")
         )
-    weak = sorted(
-        (name for name, recall in own["recall"].items() if recall < own["accuracy"] - WEAK),
-        key=lambda name: own["recall"][name],
-    )
+    weak = [name for name in weakest(findings) if own["recall"][name] < own["accuracy"] - WEAK]
     if weak:
         worst = weak[0]
         taken = next((p for p in mistakes(findings) if p.truth == worst), None)
         text = f"Weak classes: {listed(weak)}. {html.short(worst)} is found in "
-        text += f"{percent(own['recall'][worst], 0)} of cases"
+        text += f"{percent(own['recall'][worst], 0)} of its rows"
         text += f", most often taken for {html.short(taken.answer)}." if taken else "."
         do = "Look at its samples and at the most wrong predictions; more of its rows may help."
         out.append(Remark("warning", text, do))
@@ -116,6 +114,15 @@ def _remarks(findings: Findings) -> list[Remark]:
         out.append(Remark("info", text, "Try more epochs."))
     out += champion_figures.remarks(findings)
     return out
+
+
+def weakest(findings: Findings) -> list[str]:
+    """The classes by how many of their held-out rows are found, the fewest first; only those of
+    which enough are held out to tell."""
+    rows = np.bincount(findings.split.heldout.labels, minlength=len(findings.classes))
+    recall: dict[str, float] = findings.evaluation["challenger"]["recall"]
+    told = [n for n, held in zip(findings.classes, rows, strict=True) if held >= FEW_ROWS]
+    return sorted(told, key=lambda name: recall[name])
 
 
 def mistakes(findings: Findings) -> list[Confusion]:

@@ -270,6 +270,7 @@ def _cut(text: str, length: int) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, also in a table's cell."""
-    for character in "\\`*_[]<>|#$~":
+    text = " ".join(html.clean(text).split())
+    for character in "\\`*_[]|#$~":
         text = text.replace(character, f"\\{character}")
-    return " ".join(html.clean(text).split())
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

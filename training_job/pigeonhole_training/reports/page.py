@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from pigeonhole_training.reports import html
 from pigeonhole_training.reports.css import STYLE
+from pigeonhole_training.reports.evaluation_part import weakest
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part, Remark
 from pigeonhole_training.reports.words import count, percent, span
@@ -106,9 +107,12 @@ def sentences(findings: Findings, parts: dict[str, Part]) -> tuple[str, str]:
 
 def _weakest(findings: Findings) -> str:
     recall: dict[str, float] = findings.evaluation["challenger"]["recall"]
-    worst = min(recall, key=lambda name: recall[name])
-    if recall[worst] == 1:
+    if min(recall.values()) == 1:
         return "It makes no mistake;"
+    names = weakest(findings)
+    if not names or recall[names[0]] == 1:
+        return "Look first at the most wrong predictions;"
+    worst = names[0]
     mistakes = [p for p in findings.evaluation["confusion"]["commonest"] if p["truth"] == worst]
     taken = f" (often taken for {html.short(mistakes[0]['answer'])})" if mistakes else ""
     return (
