@@ -120,7 +120,9 @@ def _properties(
         "heldout_rows": str(evaluation.rows),
         "code_version": parts.settings.code_version,
         "preset": chosen.preset,
-        "instances": str(chosen.instances),
+        "instance_type": chosen.instances.type,
+        "instance_count": str(chosen.instances.count),
+        "spot": str(chosen.instances.spot).lower(),
     }
     interval = raw["challenger"].get("interval")
     if interval:  # not told by jobs of older releases

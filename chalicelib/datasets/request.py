@@ -113,9 +113,12 @@ def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
 
 def hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> dict[str, str]:
     """What the script is told; `report` is the preflight's."""
+    chosen = choices(report, parts.settings)
     given = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
+    if chosen.instances.count > 1:  # the TensorFlow image then tells the hosts of each other
+        given["sagemaker_multi_worker_mirrored_strategy_enabled"] = "true"
     return given | {
-        "preset": choices(report, parts.settings).preset,
+        "preset": chosen.preset,
         "sagemaker_program": "train.py",
         "sagemaker_submit_directory": parts.storage.uri(
             names.code_key(parts.settings.code_version)

@@ -7,11 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from botocore.session import get_session
-from botocore.validate import ParamValidator
 
 from chalicelib.datasets.choices import Instances, choices
 from chalicelib.datasets.request import volume
+from localcloud.sagemaker.validation import operation_model, validate
 from tests.unit.datasets.world import SETTINGS, Broken, World, good, with_settings
 
 LINE = (
@@ -134,13 +133,35 @@ def test_every_number_of_an_epoch_becomes_a_metric(world: World) -> None:
     }
 
 
-def test_the_request_with_everything_in_it_is_what_sagemaker_takes(world: World) -> None:
+def taken(operation: str, request: Any) -> None:
+    """As SageMaker takes it: lengths, patterns and enums too, which botocore leaves unchecked."""
+    model = operation_model(operation)
+    assert model is not None
+    validate(json.loads(json.dumps(dict(request))), model.input_shape)
+
+
+def test_requests_with_everything_in_them_are_what_sagemaker_takes(world: World) -> None:
     world.datasets._parts = replaced(world, 3600, wait=7200)
     world.storage.put_bytes("weights/default/w.h5", b"x", "")
+    world.put("dataset.json", b'{"instances": {"type": "ml.g5.xlarge", "count": 2}}')
     world.drop(good())
-    shape = get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob")
-    assert not ParamValidator().validate(dict(request(world)), shape.input_shape).has_errors()
-    assert json.dumps(request(world)["RetryStrategy"]) == '{"MaximumRetryAttempts": 2}'
+    taken("CreateTrainingJob", request(world))
+    assert request(world)["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    [package] = world.registry.requests.values()
+    taken("CreateModelPackage", package)
+    properties = package["CustomerMetadataProperties"]
+    assert properties["instance_type"] == "ml.g5.xlarge"
+    assert (properties["instance_count"], properties["spot"]) == ("2", "true")
+
+
+def test_hosts_are_told_of_each_other_where_there_are_several(world: World) -> None:
+    world.drop(good(1))
+    assert not any("multi_worker" in name for name in request(world)["HyperParameters"])
+    world.put("dataset.json", b'{"instances": {"count": 2}}')
+    world.drop(good(2))
+    name = "sagemaker_multi_worker_mirrored_strategy_enabled"
+    assert request(world)["HyperParameters"][name] == "true"
+    assert request(world)["ResourceConfig"]["InstanceCount"] == 2
 
 
 def test_much_data_gets_a_larger_disk() -> None:
