@@ -129,5 +129,5 @@ def test_transfer_learning_has_two_phases_each_with_its_epochs() -> None:
 
 
 def test_a_preset_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(BadRequest, match=r"'cnn'.*default, dense-128"):
+    with pytest.raises(BadRequest, match=r"'cnn'.*default, default-large, dense-128"):
         preset_of("cnn")

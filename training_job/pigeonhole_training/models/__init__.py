@@ -10,6 +10,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         default.PRESET,
+        default.LARGE_PRESET,
         dense.DENSE_128,
         dense.DENSE_256_128_32,
         cnn.PRESET,

@@ -12,7 +12,7 @@ epochs enough.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -87,23 +87,66 @@ def build_large(shape: Shape, classes: int, weights: Path | None = None) -> kera
     return build_sized(shape, classes, LARGE)
 
 
-# Passes over the rows: few rows need more of them, so that there are steps enough to learn in.
-MIN_EPOCHS = 7
+# Passes over the rows. Few rows need more of them and smaller batches, so that there are some
+# 1,250 steps to learn in; measured with 500, 4,000 and 60,000 rows of Fashion-MNIST.
+EPOCHS = 8
 MAX_EPOCHS = 60
-ROWS_SEEN_AT_LEAST = 25_000
+ROWS_SEEN_AT_LEAST = 40_000
+LARGEST_BATCH = 256
+RATE_OF_LARGEST = 0.4
+LARGE_EPOCHS = 50  # of default-large
+LARGE_RATE = 0.75  # its rate, as a share of that of default
 
 
 def recipe(situation: Situation, asked: Asked) -> Recipe:
-    """Adam over one cosine; few rows get more epochs and smaller batches."""
+    """Gradient descent with momentum over one rise and fall of the rate.
+
+    The rate goes with the batch, as its noise does (Goyal et al. 2017, arXiv:1706.02677). Images
+    are left as they are: mirroring helps only after some twenty epochs, and takes a 2 for a 5.
+    """
     rows = max(situation.rows, 1)
-    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, round(ROWS_SEEN_AT_LEAST / rows)))
+    epochs = min(MAX_EPOCHS, max(EPOCHS, round(ROWS_SEEN_AT_LEAST / rows)))
+    batch_size = asked.batch_size or _batch_size(rows)
+    rate = RATE_OF_LARGEST * batch_size / LARGEST_BATCH
     return Recipe(
         preset="default",
-        phases=(Phase(asked.epochs or epochs, asked.learning_rate or 2e-3),),
-        # Small batches learn more from few rows; large ones are faster.
-        batch_size=asked.batch_size or (32 if rows < 10_000 else 64),
+        phases=(Phase(asked.epochs or epochs, asked.learning_rate or min(rate, 1.0)),),
+        batch_size=batch_size,
         seed=asked.seed,
+        optimizer="sgd",
+        momentum=0.9,
+        # Keras takes it from the weights at the learning rate, outside the momentum; 5e-3 is what
+        # 5e-4 is as a penalty in the loss with a momentum of 0.9.
+        weight_decay=5e-3,
+        schedule="one-cycle",
+        warmup=0.2,
+        label_smoothing=0.1,
+        # While the rate is high the loss goes up and down; it is the end that counts.
+        patience=0,
     )
 
 
+def recipe_large(situation: Situation, asked: Asked) -> Recipe:
+    """As `recipe`, with epochs enough for images that are mirrored and shifted to pay."""
+    small = recipe(situation, replace(asked, epochs=None, learning_rate=None))
+    (phase,) = small.phases
+    epochs = asked.epochs or max(LARGE_EPOCHS, phase.epochs)
+    rate = asked.learning_rate or LARGE_RATE * phase.learning_rate
+    return replace(
+        small,
+        preset="default-large",
+        phases=(Phase(epochs, rate),),
+        augment=("flip", "crop:2"),
+    )
+
+
+def _batch_size(rows: int) -> int:
+    """A power of two with which an epoch has some 150 steps."""
+    size = LARGEST_BATCH
+    while size > 32 and rows < 156 * size:
+        size //= 2
+    return size
+
+
 PRESET = Preset("default", build_network, recipe)
+LARGE_PRESET = Preset("default-large", build_large, recipe_large)
