@@ -114,7 +114,7 @@ def choose_backend(environment: os._Environ[str]) -> None:
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # The same seed gives the same model, on a GPU too.
     environment.setdefault("TF_DETERMINISTIC_OPS", "1")
-    for noisy in ("absl", "tensorflow", "tf2onnx"):
+    for noisy in ("absl", "matplotlib", "tensorflow", "tf2onnx"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # Keras' exporter looks for a name that NumPy no longer has, and provides it itself.
     warnings.filterwarnings("ignore", r"In the future `np\.object`", FutureWarning)

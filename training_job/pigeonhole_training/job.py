@@ -1,8 +1,8 @@
 """One training job from channels to artifact.
 
 check the files against version.json -> read them -> split -> train -> calibrate -> evaluate ->
-export to ONNX and compare it with Keras -> judge the champion on the same rows -> write everything
-at the end
+export to ONNX and compare it with Keras -> judge the champion on the same rows -> draw the reports
+-> write everything at the end
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from pigeonhole_training.export import artifact
 from pigeonhole_training.judging.champion import ChampionResult, judge_champion
 from pigeonhole_training.judging.document import evaluation_document
 from pigeonhole_training.progress import Progress, StopFlag, quiet_stderr, say
+from pigeonhole_training.reports.findings import Findings
+from pigeonhole_training.reports.write import write_reports
 
 if TYPE_CHECKING:
     from pigeonhole_training.fitting.train import Trained
     from pigeonhole_training.watching.job import JobWatch
 
 OUTPUT_FILES = ("evaluation.json", "history.json", "model.keras")
+REPORTS = "reports"
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Result:
 def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Result | None:
     """Trains, judges, exports and writes one model; None on all hosts but the first.
 
-    Writes the artifact's files to `config.model_dir`, and evaluation.json, history.json and
-    model.keras to `config.output_data_dir`, all at the end: a job that fails leaves both empty.
+    Writes the artifact's files to `config.model_dir`, and evaluation.json, history.json,
+    model.keras and reports/ to `config.output_data_dir`, all at the end: a job that fails leaves
+    both empty.
     Raises a JobError whose text says what went wrong.
     """
     progress = Progress(stop or StopFlag())
@@ -66,6 +70,7 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
         with progress.step("writing", "Writing the model and its reports"):
             # model.json is the last: where it is, the artifact is whole
             artifact.publish(Path(folder), config.output_data_dir, OUTPUT_FILES)
+            artifact.publish_folder(Path(folder) / REPORTS, config.output_data_dir)
             artifact.publish(Path(folder), config.model_dir, artifact.MODEL_FILES)
             trained.checkpoints.clear()
     progress.close()
@@ -75,7 +80,7 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
 @dataclass(frozen=True)
 class _Prepared:
     """`version` with the shape that the images have; `framed`: some were cut or scaled to it;
-    `notes` for people."""
+    `notes` of the reading, for people."""
 
     version: DatasetVersion
     split: Split
@@ -108,7 +113,7 @@ def _prepare(
         notes = (*dataset.notes, *split_notes(split, version.classes))
     for note in notes:
         say(note)
-    return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, notes)
+    return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, dataset.notes)
 
 
 def _train(
@@ -192,6 +197,24 @@ def _judge(
         choice=exported.choice,
         champion=champion,
     )
+    with progress.step("reporting", "Drawing the reports"):
+        findings = Findings(
+            training_job=config.training_job,
+            code_version=config.code_version,
+            version=version,
+            split=split,
+            run=trained.run,
+            epochs=trained.epochs,
+            best_epoch=trained.best_epoch,
+            heldout=exported.heldout,
+            validation=calibrated.validation,
+            evaluation=evaluation,
+            champion=champion,
+            profile=watch.profile(evaluation["challenger"]["recall"]),
+            notes=prepared.notes,
+            seconds=progress.seconds,
+        )
+        write_reports(folder / REPORTS, findings)
     golden = artifact.choose_golden(heldout.labels)
     artifact.write_golden(
         folder / "golden.jsonl", golden, heldout, exported.heldout, version.classes

@@ -171,8 +171,33 @@ def test_the_outputs_are_what_is_promised_and_no_more(first: tuple[Job, str, str
         "evaluation.json",
         "history.json",
         "model.keras",
+        "reports",
     ]
     assert not (job.folder / "output" / "failure").exists()
+
+
+def test_the_reports_are_whole_and_tell_of_this_job(first: tuple[Job, str, str]) -> None:
+    job, out, _ = first
+    reports = job.data / "reports"
+    assert "could not be drawn" not in out
+    found = {str(p.relative_to(reports)) for p in reports.rglob("*") if p.is_file()}
+    assert {
+        "index.html",
+        "model_card.md",
+        "model_card.json",
+        "data/data.json",
+        "data/both_sides.csv",
+        "data/label_errors.csv",
+        "evaluation/confusion.csv",
+        "evaluation/per_class.csv",
+        "evaluation/predictions.csv",
+        "profile/profile.json",
+    } <= found
+    page = (reports / "index.html").read_text(encoding="utf-8")
+    accuracy = read(job.data / "evaluation.json")["challenger"]["accuracy"]
+    assert "The model is right for " + ("100.0%" if accuracy == 1 else f"{accuracy:.1%}") in page
+    assert "2 training rows left out" in page  # they are held out too
+    assert "://" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", page)  # names, not addresses
 
 
 def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> None:

@@ -135,3 +135,14 @@ def publish(staged: Path, target: Path, names: Sequence[str]) -> None:
             os.replace(partial, target / name)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def publish_folder(staged: Path, target: Path) -> None:
+    """Moves a finished folder below `target`, under its name, as a whole or not at all."""
+    target.mkdir(parents=True, exist_ok=True)
+    partial = target / f".{staged.name}.partial"
+    try:
+        shutil.copytree(staged, partial)
+        os.replace(partial, target / staged.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def draw(drawer: Callable[[Axes], None], prefix: str, width: float, height: floa
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     out = io.StringIO()
-    with matplotlib.rc_context(_SETTINGS | {"axes.prop_cycle": cycler(color=SERIES)}):
+    with (
+        matplotlib.rc_context(_SETTINGS | {"axes.prop_cycle": cycler(color=SERIES)}),
+        warnings.catch_warnings(),
+    ):
+        # a letter that matplotlib's own font lacks; the page's fonts have it
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
         drawer(figure.add_subplot())
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
