@@ -248,7 +248,7 @@ def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> 
     history = read(job.data / "history.json")
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2, 3, 4, 5, 6]
     assert history["recipe"]["phases"] == [
-        {"epochs": 6, "learning_rate": 0.002, "trainable": "all"}
+        {"epochs": 6, "learning_rate": 0.025, "trainable": "all"}
     ]
 
 
