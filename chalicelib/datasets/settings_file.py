@@ -18,6 +18,7 @@ KNOWN = ("classes", "preset", "hyperparameters", "shape", "label", "instances")
 # Those of training_job/pigeonhole_training/models, which a test holds beside these.
 PRESETS = (
     "default",
+    "default-large",
     "dense-256-128-32",
     "dense-128",
     "cnn-32-64-128",

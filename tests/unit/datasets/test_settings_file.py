@@ -96,7 +96,7 @@ def test_all_settings_are_read() -> None:
     ("settings", "reason"),
     [
         ({"presets": "x"}, "'presets' is no setting; classes, preset, hyperparameters, shape"),
-        ({"preset": "resnet"}, "preset must be one of default, dense-256-128-32, dense-128,"),
+        ({"preset": "resnet"}, "preset must be one of default, default-large, dense-256-128-32,"),
         ({"preset": 3}, "not 3"),
         ({"preset": ["dense-128"]}, "preset must be one of"),
         ({"hyperparameters": {"preset": "dense-128"}}, "it stands beside the hyperparameters"),
