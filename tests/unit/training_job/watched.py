@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,8 +41,8 @@ def some_rows(count: int, seed: int = 0, *, random_labels: bool = False) -> Rows
 
 
 def network(*layers: keras.Layer) -> keras.Model:
-    """`layers` between pixels and probabilities."""
-    keras.utils.set_random_seed(0)
+    """`layers` between pixels and probabilities. Layers draw their seeds as they are made: set
+    Keras' seed before that."""
     return keras.Sequential(
         [
             keras.Input((8, 8, 1), name="image"),
@@ -55,6 +55,7 @@ def network(*layers: keras.Layer) -> keras.Model:
 
 def healthy_network() -> keras.Model:
     """Convolution, normalisation and ReLU, as the presets have them."""
+    keras.utils.set_random_seed(0)
     return network(
         keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
         keras.layers.BatchNormalization(momentum=0.9),
@@ -78,16 +79,23 @@ class Training:
     )
     reading: float = 0.0  # seconds that a batch takes more
     classes: Sequence[str] = CLASSES
+    eager: bool = False  # quicker for a few steps of a deep network than to trace it
 
 
-def train_watched(model: keras.Model, how: Training, *others: Observer) -> Profile:
+def train_watched(
+    model: keras.Model,
+    how: Training,
+    *others: Observer,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Profile:
     """Trains `model`, measuring every step, and gives what a Watch made of it."""
-    told: list[str] = []
-    machine = Machine(cpus=2, memory=1 << 40)
-    watching = Watch(machine=machine, interval=0.05, tell=told.append)
+    watching = Watch(machine=Machine(cpus=2, memory=1 << 40), interval=0.05, tell=tell)
     observers = (watching, *others)
     model.compile(
-        watch(how.optimizer), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+        watch(how.optimizer),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        run_eagerly=how.eager,
     )
     steps = len(how.training) // how.batch_size
     run = Run(

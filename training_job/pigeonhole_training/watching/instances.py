@@ -127,9 +127,8 @@ def roomier(machine: Machine, memory: float) -> Instance | None:
     gpu_memory = max((gpu.memory for gpu in machine.gpus), default=0) / GIB
     need = Need(machine.cpus, memory, len(machine.gpus), 0.9 * gpu_memory)
     family: str | None = family_of(machine)
+    found = []
     while family:
-        found = smallest(family, need)
-        if found:
-            return found
+        found.append(smallest(family, need))
         family = ROOMIER.get(family)
-    return None
+    return min((i for i in found if i), key=lambda i: (i.cpus, i.memory), default=None)

@@ -23,6 +23,7 @@ from pigeonhole_training.watching.rules_speed import CPU_FULL, PATIENCE, input_b
 
 # What is used may be this share of what the next instance has.
 HEADROOM = 0.8
+GPU_HEADROOM = 0.95  # a GPU may well be busy all the time
 MEMORY_FULL = 0.9
 GPU_MEMORY_FULL = 0.95
 FULL_TIME = 0.5  # of the samples
@@ -66,7 +67,7 @@ def _gpus_needed(profile: Profile) -> tuple[int, float]:
     if not machine.gpus:
         return 0, 0.0
     busy = np.array([[gpu.busy for gpu in s.gpus] for s in samples]).sum(axis=1)
-    count = max(math.ceil(float(np.quantile(busy, 0.95)) / HEADROOM), 1)
+    count = max(math.ceil(float(np.quantile(busy, 0.95)) / GPU_HEADROOM), 1)
     if profile.gpu_peak:
         memory = max(profile.gpu_peak) / GIB
     else:
