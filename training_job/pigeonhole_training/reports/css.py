@@ -4,7 +4,7 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --ground: #fff; --raised: #f6f7f8; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4;
-  --faint: #8c959f; --link: #0a58ca;
+  --faint: #7f8893; --link: #0a58ca;
   --series-1: #0072b2; --series-2: #c14f00; --series-3: #007f5c; --series-4: #9b3f8f;
   --good: #0b6b3a; --warning: #8a5300; --bad: #b3261e; --info: #0a58ca;
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from pigeonhole_training.reports.data_look import DataLook
 from pigeonhole_training.reports.findings import Findings
+from pigeonhole_training.reports.html import clean
 from pigeonhole_training.reports.part import write_csv
 
 LISTED = 10_000  # rows of a file
@@ -20,9 +21,9 @@ def document(findings: Findings, seen: DataLook) -> dict[str, Any]:
         "format": 1,
         "dataset": findings.version.dataset,
         "dataset_version": findings.version.version,
-        "notes": list(findings.notes),
+        "notes": [clean(note) for note in findings.notes],
         "shape": {"height": height, "width": width, "channels": channels},
-        "classes": list(findings.classes),
+        "classes": [clean(name) for name in findings.classes],
         "held_out_by": findings.split.source,
         "rows": {
             name: {
@@ -38,7 +39,8 @@ def document(findings: Findings, seen: DataLook) -> dict[str, Any]:
                 "standard_deviation_of_means": round(p.deviation, 3),
                 "blank": p.blank,
                 "blank_rows": [
-                    sides.rows[sides.names.index(name)].origin(i) or i + 1 for i in p.blank_rows
+                    clean(sides.rows[sides.names.index(name)].origin(i)) or i + 1
+                    for i in p.blank_rows
                 ],
                 "histogram": p.histogram.tolist(),
             }
