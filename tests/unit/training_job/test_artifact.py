@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from pigeonhole_training.data.rows import Pixels, Pool, digests_of
 from pigeonhole_training.export import artifact
+from PIL import Image
 
 
 def decoded(png: bytes) -> tuple[str, np.ndarray]:

@@ -13,11 +13,14 @@ def in_float32(model: keras.Model) -> keras.Model:
     A network that was trained in mixed precision keeps its weights in float32, so nothing is lost;
     a CPU, where it is served, has no arithmetic of 16 bits to be faster with.
     """
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
 
-    def wide(layer: keras.Layer) -> keras.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    def wide(operation: keras.Operation) -> keras.Operation:
+        config = operation.get_config()
+        if isinstance(operation, keras.Layer):  # slicing and the like is none, and has no type
+            config["dtype"] = "float32"
+        return type(operation).from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=wide, recursive=True)
     copy.set_weights(model.get_weights())
@@ -33,23 +36,45 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
     """
     if temperature == 1.0:
         return model
-    logits = _logits(model)
-    scaled = keras.layers.Rescaling(1 / temperature, name="temperature", dtype="float32")(logits)
-    softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
-    return keras.Model(model.inputs, softmax(scaled), name=model.name)
-
-
-def _logits(model: keras.Model) -> keras.KerasTensor:
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
     last = model.outputs[0]._keras_history.operation
-    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax:
-        logits = type(last).from_config(
-            {**last.get_config(), "activation": "linear", "name": "logits"}
-        )
-        answer = logits(last.input)
-        logits.set_weights(last.get_weights())
-        return answer
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
-    ):
+    taken = {operation.name for operation in model.operations}
+    logits = _logits(model, last, _free("logits", taken))
+    scale = keras.layers.Rescaling(
+        1 / temperature, name=_free("temperature", taken), dtype="float32"
+    )
+    # the softmax that this one stands for is left out, and with it its name
+    kept = taken if _is_last_resort(last) else taken - {last.name}
+    softmax = keras.layers.Softmax(name=_free("probabilities", kept), dtype="float32")
+    return keras.Model(model.inputs, softmax(scale(logits)), name=model.name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, lengthened until it is none of `taken`: Keras wants each but once in a model."""
+    while name in taken:
+        name += "_again"
+    return name
+
+
+def _has_softmax(layer: keras.Operation, kind: type[keras.Layer]) -> bool:
+    return isinstance(layer, kind) and layer.activation is keras.activations.softmax
+
+
+def _is_last_resort(last: keras.Operation) -> bool:
+    return not (
+        _has_softmax(last, keras.layers.Dense)
+        or _has_softmax(last, keras.layers.Activation)
+        or isinstance(last, keras.layers.Softmax)
+    )
+
+
+def _logits(model: keras.Model, last: keras.Operation, name: str) -> keras.KerasTensor:
+    if _is_last_resort(last):
+        return keras.ops.log(keras.ops.maximum(model.outputs[0], TINY))
+    if not isinstance(last, keras.layers.Dense):
         return last.input
-    return keras.ops.log(keras.ops.maximum(model.outputs[0], TINY))
+    logits = type(last).from_config({**last.get_config(), "activation": "linear", "name": name})
+    answer = logits(last.input)
+    logits.set_weights(last.get_weights())
+    return answer
