@@ -42,7 +42,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         given = dict(attrs)
-        self.ids += [given["id"]] if given.get("id") else []
+        self.ids += [given["id"] or ""] if "id" in given else []
         if tag == "a":
             self.links.append(given["href"] or "")
         if tag == "img" and "alt" not in given:
