@@ -38,7 +38,11 @@ WHOLE_NUMBERS = {
     "seed": (0, 2**32 - 1),
 }
 LARGEST_LEARNING_RATE = 10
-HYPERPARAMETERS = (*WHOLE_NUMBERS, "learning_rate")
+CHOICES = {
+    "mixed_precision": ("auto", "on", "off"),
+    "quantize": ("none", "fp16", "int8", "auto"),
+}
+HYPERPARAMETERS = (*WHOLE_NUMBERS, "learning_rate", *CHOICES)
 _HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
 _INSTANCE = re.compile(r"ml\.[a-z0-9-]{1,20}\.[a-z0-9]{1,20}")
@@ -232,6 +236,9 @@ def _range_problem(name: str, value: int | float | str) -> str | None:
     elif name == "learning_rate":
         if isinstance(value, str) or not 0 < value <= LARGEST_LEARNING_RATE:
             return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
+    elif name in CHOICES:
+        if value not in CHOICES[name]:
+            return f"must be one of {', '.join(CHOICES[name])}, not {_shown(value)}"
     elif isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, not {value}"
     return None

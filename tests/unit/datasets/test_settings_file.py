@@ -49,6 +49,9 @@ def reasons(**hyperparameters: Any) -> str:
         ("learning_rate", 11, "to 10"),
         ("learning_rate", float("nan"), "above 0"),
         ("learning_rate", "0.1", "above 0"),
+        ("quantize", "int4", "one of none, fp16, int8, auto"),
+        ("quantize", 8, "one of none"),
+        ("mixed_precision", "yes", "one of auto, on, off"),
     ],
 )
 def test_hyperparameters_that_cannot_train_are_refused(name: str, value: Any, reason: str) -> None:
@@ -58,7 +61,17 @@ def test_hyperparameters_that_cannot_train_are_refused(name: str, value: Any, re
 
 
 def test_hyperparameters_that_can_train_pass() -> None:
-    assert reasons(epochs=1000, batch_size=1, learning_rate=1e-3, seed=0, note="as, usual é") == ""
+    assert (
+        reasons(
+            epochs=1000,
+            batch_size=1,
+            learning_rate=1e-3,
+            seed=0,
+            quantize="int8",
+            note="as, usual é",
+        )
+        == ""
+    )
 
 
 def test_more_hyperparameters_than_sagemaker_takes_are_refused() -> None:
