@@ -6,16 +6,18 @@ import http.client
 import io
 import json
 import struct
+import zipfile
 import zlib
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
-from tests.local import rows
+from tests.local import photos, rows
 from tests.local.conftest import Cloud, wait_for
 
 PIXELS = ",".join(["0"] * 784)
+PNG = rows.picture(rows.sample("test")[1][0])[1]
 
 BAD_CSVS = {
     "ragged": (f"0,{PIXELS}\n1,0,0\n", "line 2"),
@@ -42,6 +44,78 @@ def test_bad_csv_is_refused_before_a_job_starts(cloud: Cloud, case: str) -> None
     assert cloud.training_jobs(f"bad-{case}") == []
     assert s3.get_object(Bucket=cloud.bucket, Key=key)["Body"].read() == text.encode()
     assert "rows_train.csv" in function_logs(cloud, "rows_train.csv")
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return body.getvalue()
+
+
+def images(*folders: str, broken: int = 0) -> dict[str, bytes]:
+    """Five images in each folder; the first `broken` of them are web pages."""
+    return {
+        f"{folder}/{number}.png": b"<html>" if number < broken else photos.encoded(image)
+        for place, folder in enumerate(folders)
+        for number in range(5)
+        for image in [photos.photo("disc", 5 * place + number)]
+    }
+
+
+ROW = ",".join(["7"] * 784)
+BAD_DATASETS: dict[str, tuple[dict[str, bytes], str]] = {
+    "one-class": ({"a.csv": f"0,{PIXELS}\n0,{ROW}\n".encode()}, "one class only, '0'"),
+    "identical": ({"a.csv": f"0,{ROW}\n1,{ROW}\n0,{ROW}\n".encode()}, "all 3 rows have the same"),
+    "single-rows": ({"a.csv": f"0,{PIXELS}\n1,{ROW}\n".encode()}, "every class has one row only"),
+    "missing-value": (
+        {"a.csv": f"0,{PIXELS}\n1,{PIXELS[:-1]}nan\n".encode()},
+        "line 2, column 785: 'nan' is a missing value",
+    ),
+    "unknown-label": (
+        {
+            "a.csv": f"bag,{PIXELS}\nshoe,{ROW}\nbagg,{ROW}\n".encode(),
+            "dataset.json": b'{"classes": ["bag", "shoe"]}',
+        },
+        "a.csv, line 3, column 1: label 'bagg' is none of the classes",
+    ),
+    "unknown-setting": (
+        {"a.csv": f"0,{PIXELS}\n1,{ROW}\n".encode(), "dataset.json": b'{"preset": "vgg"}'},
+        "preset must be one of default, dense-256-128-32",
+    ),
+    "zip-slip": (
+        {"a.zip": zipped({**images("train/a", "train/b"), "../evil.png": b"x"})},
+        "'../evil.png' has '..' in it",
+    ),
+    "no-images": (
+        {"a.zip": zipped(images("train/a", "train/b", broken=1))},
+        "2 of 10 images that were looked at are none",
+    ),
+    "no-class": ({"train/1.png": PNG, "test/1.png": PNG}, "train/<class>/<image>"),
+    "both": ({**images("a", "b"), "labels.csv": b"id,breed\n"}, "a dataset is one or the other"),
+}
+
+
+@pytest.fixture(scope="module")
+def bad(cloud: Cloud) -> dict[str, str]:
+    """All of them dropped at once; the VersionId of each one's _READY."""
+    ready = {}
+    for name, (files, _) in BAD_DATASETS.items():
+        for path, body in files.items():
+            cloud.put(f"datasets/bad-{name}/{path}", body)
+        ready[name] = cloud.ready(f"bad-{name}")
+    return ready
+
+
+@pytest.mark.parametrize("name", BAD_DATASETS)
+def test_a_bad_dataset_is_refused_with_a_reason(
+    cloud: Cloud, bad: dict[str, str], name: str
+) -> None:
+    status = cloud.settled(f"bad-{name}", bad[name], timeout=60)
+    assert (status["phase"], status["outcome"]) == ("Refused", "Refused"), status
+    assert BAD_DATASETS[name][1] in status["message"]
+    assert cloud.training_jobs(f"bad-{name}") == []
 
 
 def function_logs(cloud: Cloud, pattern: str) -> str:
@@ -108,7 +182,6 @@ def jpeg() -> bytes:
     return out.getvalue()
 
 
-PNG = rows.picture(rows.sample("test")[1][0])[1]
 FORM = "application/x-www-form-urlencoded"
 REQUESTS: dict[str, tuple[bytes | None, dict[str, str], set[int]]] = {
     "no body": (None, {"Content-Type": "image/png"}, {400}),
