@@ -61,7 +61,7 @@ def _idle(state: State) -> State:
         report_problem=None,
         seen=None,
         seen_at=None,
-        message=f"no data: put CSVs under {names.dataset_prefix(state.dataset)}",
+        message=f"no data: put CSVs or images under {names.dataset_prefix(state.dataset)}",
     )
 
 

@@ -103,6 +103,7 @@ class Preflight:
             "shape": shape_json(inspection.shape),
             "classes": inspection.classes,
             "labels": inspection.labels,
+            "notes": inspection.notes,
         }
         self._put_lines(folder + "version.json", document, "files", inspection.files)
         # CSVs of one zip are several files of one object.

@@ -118,7 +118,8 @@ class Datasets:
             state = State.from_json(item.state)
             if state.taken is None and state.settled:
                 raise Conflict(
-                    f"{name} has no data: put CSVs under {names.dataset_prefix(name)} first"
+                    f"{name} has no data: put CSVs or images under "
+                    f"{names.dataset_prefix(name)} first"
                 )
             asked = replace(state, retrain=True)
             if state.settled:
@@ -200,7 +201,7 @@ class Datasets:
         item = self._table.get(id)
         if item is None:
             raise DatasetNotFound(
-                f"there is no dataset {name}: put CSVs under {names.dataset_prefix(name)}"
+                f"there is no dataset {name}: put CSVs or images under {names.dataset_prefix(name)}"
             )
         return item
 

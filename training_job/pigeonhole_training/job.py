@@ -110,10 +110,10 @@ def _prepare(
     count = sum(len(pool.labels) for pool in pools)
     with progress.step("splitting", f"Choosing held-out rows among {count:,} of {dataset.shape}"):
         split = split_rows(*pools)
-        notes = (*dataset.notes, *split_notes(split, version.classes))
-    for note in notes:
+        notes = (*version.notes, *dataset.notes)
+    for note in (*notes, *split_notes(split, version.classes)):
         say(note)
-    return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, dataset.notes)
+    return _Prepared(version.with_shape(dataset.shape), split, dataset.framed, notes)
 
 
 def _train(

@@ -192,13 +192,14 @@ def test_few_files_that_are_no_images_are_a_note() -> None:
 
 def test_what_may_be_judged_badly_is_noted() -> None:
     files = {**folders("train/cat", "train/Cat", "test/cat", each=3), "train/cow/1.png": png()}
-    _, report = checked(files)
+    world, report = checked(files)
     assert report["ok"] is True
     notes = "\n".join(report["notes"])
     assert "1 class has a single image to train with, too few to learn from: cow" in notes
     assert "no held-out image of: Cat, cow" in notes
     assert "3 images are held out: with fewer than 200, a person has to approve" in notes
     assert "classes 'Cat' and 'cat' differ in capitals only" in notes
+    assert read(world, "version.json")["notes"] == report["notes"]
 
 
 def test_classes_may_say_the_order_of_the_folders() -> None:

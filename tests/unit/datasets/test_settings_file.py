@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.datasets.settings_file import (
+    HYPERPARAMETERS,
     PRESETS,
     DatasetSettings,
     Instances,
     Shape,
     read_settings,
 )
+
+TRAINING_JOB = Path(__file__).parents[3] / "training_job"
 
 
 def reasons(**hyperparameters: Any) -> str:
@@ -142,8 +146,15 @@ def test_a_hyperparameter_that_nobody_knows_is_noted() -> None:
     assert "hyperparameter epoch is none that the training job is known to take (epochs," in note
 
 
+def test_the_known_hyperparameters_are_the_training_jobs_flags() -> None:
+    source = (TRAINING_JOB / "train.py").read_text()
+    flags = set(re.findall(r'add_argument\("--([a-z_]+)"', source))
+    ours = {"preset", "dataset_version", "code_version", "dataset"}
+    assert flags - ours == set(HYPERPARAMETERS)
+
+
 def test_the_presets_are_those_of_the_training_job() -> None:
-    models = Path(__file__).parents[3] / "training_job" / "pigeonhole_training" / "models"
+    models = TRAINING_JOB / "pigeonhole_training" / "models"
     names = {
         node.args[0].value
         for path in models.glob("*.py")

@@ -72,7 +72,8 @@ class DatasetVersion:
     name.
 
     `given_shape` is None where only the images themselves can tell. `kind` is `rows` or `images`;
-    `value_range`: how CSVs write a pixel, `(0, 255)` or `(0, 1)`.
+    `value_range`: how CSVs write a pixel, `(0, 255)` or `(0, 1)`. `notes`: what was found odd
+    before the job, for people.
     """
 
     dataset: str
@@ -83,6 +84,7 @@ class DatasetVersion:
     labels: tuple[str, ...]
     kind: str = "rows"
     value_range: tuple[int, int] = (0, 255)
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -152,6 +154,7 @@ def _parse(document: dict[str, Any]) -> DatasetVersion:
         labels=tuple(map(str, document["labels"])),
         kind=kind,
         value_range=(low, high),
+        notes=tuple(map(str, document.get("notes", ()))),
     )
 
 
