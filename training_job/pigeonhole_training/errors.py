@@ -44,10 +44,9 @@ class TrainingDiverged(JobError):
 class HostLost(JobError):
     """Another host of the job ended or cannot be reached."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            "another host of this job ended or cannot be reached; its own reason, if it gave one, "
-            f"is in its log. {what}"
+            "another host of this job ended or cannot be reached; its own log says why"
         )
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: where a run stood, in one file each, whole or not there.
 
-    <folder>/checkpoint-0000001200.npz     after 1,200 steps; the last two are kept
+    <folder>/checkpoint-0000001200.npz     after 1,200 steps; the last two are kept, and older
+                                           ones that S3 needs until it has these
     <folder>/.checkpoint.tmp               being written
 
 A file has the arrays of the run's state, the weights of its best epoch so far, and a JSON document:
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEPT = 2
+# A file that has lain for so long is in S3: SageMaker looks through the folder now and then, and
+# takes what has stopped changing. What is deleted here is deleted there, so that files that follow
+# each other faster than that would leave nothing in S3.
+SETTLED_SECONDS = 30.0
 FORMAT = 1
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -48,7 +54,7 @@ class Checkpoints:
         self._fingerprint = json.loads(json.dumps(fingerprint))
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, then removes all but the last two."""
+        """Writes a checkpoint, then removes those that are not needed any more."""
         self._folder.mkdir(parents=True, exist_ok=True)
         document = {
             "format": FORMAT,
@@ -67,7 +73,7 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         half.replace(self._folder / f"checkpoint-{checkpoint.steps:010d}.npz")
-        for path in self._paths()[KEPT:]:
+        for path in self._outdated(time.time()):
             path.unlink(missing_ok=True)
 
     def newest(self) -> Checkpoint | None:
@@ -89,6 +95,13 @@ class Checkpoints:
         """Removes them all: the run is over, and training once more begins afresh."""
         for path in (*self._paths(), self._folder / ".checkpoint.tmp"):
             path.unlink(missing_ok=True)
+
+    def _outdated(self, now: float) -> list[Path]:
+        """All but the last two, the newest of the others that is settled, and the next to be."""
+        others = self._paths()[KEPT:]
+        settled = [path for path in others if now - path.stat().st_mtime >= SETTLED_SECONDS]
+        fresh = [path for path in others if path not in settled]
+        return [path for path in others if path not in (*settled[:1], *fresh[-1:])]
 
     def _paths(self) -> list[Path]:
         """Newest first."""

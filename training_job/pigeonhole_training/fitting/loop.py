@@ -92,7 +92,7 @@ class Loop:
         observers: Sequence[Observer] = (),
         stop: StopFlag | None = None,
     ) -> None:
-        self._run, self._recipe, self._model = run, run.recipe, run.model
+        self._run, self._recipe, self.model = run, run.recipe, run.model
         self._engine, self._plan, self._order = engine, plan, order
         self._stop = stop or StopFlag()
         first = engine.host == 0
@@ -141,18 +141,18 @@ class Loop:
     def _begin(self, number: int, state: Sequence[NDArray[Any]] | None) -> None:
         """Makes the phase's optimizer and step, and takes up `state` where there is one."""
         phase = self._recipe.phases[number]
-        set_trainable(self._model, phase.trainable)
+        set_trainable(self.model, phase.trainable)
         steps = phase.epochs * self._order.steps
         scale_loss = self._plan.precision == "mixed_float16"
-        optimizer = make_optimizer(self._recipe, phase, steps, self._model, scale_loss)
+        optimizer = make_optimizer(self._recipe, phase, steps, self.model, scale_loss)
         augment = Augment(self._recipe.augment, seed=self._recipe.seed + number)
-        objective = Objective(self._model, augment, self._recipe.label_smoothing)
+        objective = Objective(self.model, augment, self._recipe.label_smoothing)
         self._step = Step(objective, optimizer, self._recipe.ema)
         if state is not None:
             for variable, value in zip(self._step.state, state, strict=True):
                 variable.assign(value)
         # Observers find it there; it is taken away again before the model is saved.
-        self._model.optimizer = optimizer
+        self.model.optimizer = optimizer
         self._engine.compile(self._step, self._plan.compiled)
         self._engine.spread()
         self._engine.reload()
@@ -237,7 +237,7 @@ class Loop:
         self._step.totals.assign(np.zeros(3, np.float32))
         self._engine.reload()
         place = Place(place.phase, place.epoch + 1, 0, place.done, over, waited)
-        if time.perf_counter() >= self._next_epoch_save:
+        if over or time.perf_counter() >= self._next_epoch_save:
             self._save(place)
         return place
 
@@ -256,7 +256,7 @@ class Loop:
                 raise _diverged(place)
             better = loss < self.best.loss
             if better:
-                self.best = Best(place.epoch + 1, loss, _values(self._model.weights))
+                self.best = Best(place.epoch + 1, loss, _values(self.model.weights))
         done = Epoch(
             epoch=place.epoch + 1,
             train_loss=float(totals[0]) / self._order.steps,
@@ -287,9 +287,9 @@ class Loop:
 
     def _adopt_best(self) -> None:
         """The weights of the best epoch, with which a next phase begins."""
-        for variable, value in zip(self._model.weights, self.best.weights, strict=False):
+        for variable, value in zip(self.model.weights, self.best.weights, strict=False):
             variable.assign(value)
-        self._model.optimizer = None
+        self.model.optimizer = None
 
     def _check_finite(self, place: Place) -> NDArray[np.float32]:
         totals: NDArray[np.float32] = keras.ops.convert_to_numpy(self._step.totals)
@@ -342,4 +342,4 @@ def _diverged(place: Place) -> TrainingDiverged:
 
 
 def _values(variables: Sequence[keras.Variable]) -> list[NDArray[Any]]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [np.array(variable.numpy()) for variable in variables]

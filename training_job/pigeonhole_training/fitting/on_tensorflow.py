@@ -49,10 +49,11 @@ class TensorFlowEngine:
         if hosts > 1:
             with _lost_hosts():
                 self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        self.devices = usable(list_devices())
+        self.devices = usable(list_devices(hosts, host))
         if hosts == 1 and len(self.devices) > 1:
             names = [device.name for device in self.devices]
             self._strategy = tf.distribute.MirroredStrategy(names)
+        self._first_ones = _taker_of_first(self._strategy)
         self._rows: tuple[Any, Any] | None = None
         self._asked: tf.Tensor | None = None
         self._step: Callable[..., Any]
@@ -92,7 +93,10 @@ class TensorFlowEngine:
 
     def wait(self) -> None:
         """See `Engine`."""
-        tf.test.experimental.sync_devices()
+        if self.hosts == 1:
+            tf.test.experimental.sync_devices()
+        else:  # it would ask the other hosts' devices, too
+            self.asked_to_stop()
 
     def asked_to_stop(self) -> bool:
         """See `Engine`."""
@@ -150,25 +154,31 @@ class TensorFlowEngine:
         )
 
     def _from_first(self, values: np.ndarray) -> np.ndarray:
-        strategy = self._strategy
-        assert strategy is not None
-
-        @tf.function
-        def reduce() -> tf.Tensor:
-            def mine() -> tf.Tensor:
-                context = tf.distribute.get_replica_context()
-                first = tf.cast(context.replica_id_in_sync_group == 0, values.dtype)
-                return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(values) * first)
-
-            return strategy.experimental_local_results(strategy.run(mine))[0]
-
         with _lost_hosts():
-            return np.asarray(reduce())
+            return np.asarray(self._first_ones(tf.constant(values)))
 
 
-def list_devices() -> tuple[Device, ...]:
+def _taker_of_first(strategy: Any) -> Callable[[Any], Any]:
+    """A function that gives, on every host, the tensor that it got on the first one."""
+
+    def mine(values: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(context.replica_id_in_sync_group == 0, values.dtype)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values * first)
+
+    @tf.function(reduce_retracing=True)
+    def take(values: Any) -> Any:
+        return strategy.experimental_local_results(strategy.run(mine, args=(values,)))[0]
+
+    return take
+
+
+def list_devices(hosts: int = 1, host: int = 0) -> tuple[Device, ...]:
     """The CPU and GPUs of this host."""
-    found = [Device("cpu", f"cpu:{i}") for i, _ in enumerate(tf.config.list_logical_devices("CPU"))]
+    # in a cluster TensorFlow lists every host's
+    here = f"/task:{host}/" if hosts > 1 else ""
+    cpus = [device for device in tf.config.list_logical_devices("CPU") if here in device.name]
+    found = [Device("cpu", f"cpu:{i}") for i in range(len(cpus))]
     memories = gpu_memories()
     for i, gpu in enumerate(tf.config.list_physical_devices("GPU")):
         details = tf.config.experimental.get_device_details(gpu)
@@ -274,4 +284,4 @@ def _lost_hosts() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        raise HostLost(str(error).splitlines()[0]) from error
+        raise HostLost from error
