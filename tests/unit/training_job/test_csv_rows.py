@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pigeonhole_training.data import csv_rows
+from pigeonhole_training.data import csv_text
 from pigeonhole_training.data.csv_rows import read_rows
 from pigeonhole_training.data.rows import Pool
 from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
@@ -149,7 +149,7 @@ def test_blocks_end_with_lines_wherever_they_are_cut(
     names = b"label,a,b,c,d\n" if header else b""
     content = names + b"".join(f"{'0b'[i % 2]},{i},0,1,2\n".encode() for i in range(200))
     for size in (15, 64, 1000):
-        monkeypatch.setattr(csv_rows, "BLOCK", size)
+        monkeypatch.setattr(csv_text, "BLOCK", size)
         rows = read(tmp_path, content, header=header, rows=200)
         assert rows.pixels[:, 0, 0, 0].tolist() == list(range(200))
         assert rows.origins is not None
