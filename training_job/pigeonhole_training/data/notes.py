@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pigeonhole_training.data.duplicates import Twins
+from pigeonhole_training.data.sentences import counted, some
 from pigeonhole_training.data.split import Split
 
 NAMED = 5  # rows or classes in a sentence
@@ -18,14 +19,30 @@ def split_notes(split: Split, classes: tuple[str, ...]) -> list[str]:
 
 
 def _twins(split: Split, classes: tuple[str, ...]) -> Iterator[str]:
-    for twins, sentence in (
-        (split.both_sides, "training rows were left out because their image is held out too"),
-        (split.validated_too, "training rows were left out because validation files have them too"),
-        (split.judged_too, "validation rows were left out because their image is held out too"),
-        (split.repeated, "training rows show an image that stands before them; they are kept"),
+    for twins, one, several in (
+        (
+            split.both_sides,
+            "training row was left out because its image is held out too",
+            "training rows were left out because their images are held out too",
+        ),
+        (
+            split.validated_too,
+            "training row was left out because a validation file has its image",
+            "training rows were left out because validation files have their images",
+        ),
+        (
+            split.judged_too,
+            "validation row was left out because its image is held out too",
+            "validation rows were left out because their images are held out too",
+        ),
+        (
+            split.repeated,
+            "training row shows an image that stands before it; it is kept",
+            "training rows show an image that stands before them; they are kept",
+        ),
     ):
         if len(twins):
-            yield f"{len(twins):,} {sentence}: {_pairs(twins)}"
+            yield f"{counted(len(twins), one, several)}: {_pairs(twins)}"
     odd = [
         twins.contradicting
         for twins in (
@@ -38,10 +55,12 @@ def _twins(split: Split, classes: tuple[str, ...]) -> Iterator[str]:
     ]
     if count := sum(map(len, odd)):
         first = next(twins for twins in odd if len(twins))
-        yield (
-            f"{count:,} rows show an image that has another label elsewhere: "
-            f"{_pairs(first, classes)}"
+        sentence = counted(
+            count,
+            "row shows an image that has another label elsewhere",
+            "rows show images that have another label elsewhere",
         )
+        yield f"{sentence}: {_pairs(first, classes)}"
 
 
 def _pairs(twins: Twins, classes: tuple[str, ...] | None = None) -> str:
@@ -71,5 +90,4 @@ def _classes(split: Split, classes: tuple[str, ...]) -> Iterator[str]:
         ),
     ):
         if names := [name for name, hit in zip(classes, counts, strict=True) if hit]:
-            more = ", …" if len(names) > NAMED else ""
-            yield f"{sentence}: {', '.join(names[:NAMED])}{more}"
+            yield f"{sentence}: {some(names, NAMED)}"
