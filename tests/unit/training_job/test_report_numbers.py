@@ -127,6 +127,14 @@ def test_right_labels_raise_no_doubt_even_where_a_class_has_no_row() -> None:
     assert len(label_errors(confident(truth, 3, 13), truth).rows) == 0
 
 
+def test_a_row_that_merely_leans_to_another_class_is_not_doubted() -> None:
+    truth = np.repeat([0, 1], 50).astype(np.int32)
+    probabilities = confident(truth, 2, 18)
+    probabilities[3] = [0.45, 0.55]  # less sure of class 1 than rows of class 1 are
+    probabilities[4] = [0.02, 0.98]
+    assert label_errors(probabilities, truth).rows.tolist() == [4]
+
+
 def test_a_foreign_image_is_the_first_outlier() -> None:
     given = pool(300, seed=14)
     given.pixels[17] = 255 - given.pixels[17]

@@ -66,6 +66,8 @@ nav a:hover { background: var(--raised); }
   display: grid; gap: 1.5rem 2rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 23rem), 1fr));
 }
+.figures > div { min-width: 0; }
+.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 34rem; margin-top: .3rem; }
 .chart {

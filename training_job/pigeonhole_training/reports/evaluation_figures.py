@@ -54,7 +54,7 @@ def classes(findings: Findings) -> Markup:
         text = f"{count(unjudged, 'class')} without held-out rows."
         parts.append(html.paragraph(text))
     more = Markup("All of them: {}.").format(html.link("evaluation/per_class.csv", "per_class.csv"))
-    return html.subsection("Classes", html.figures(*parts), html.paragraph(more))
+    return html.subsection("Classes", html.figures(*parts, wide=True), html.paragraph(more))
 
 
 def _held(findings: Findings) -> NDArray[np.int64]:
@@ -123,7 +123,8 @@ def confusion(findings: Findings) -> Markup:
         "is wrong; the darker, the larger its share of the line."
     )
     return html.subsection(
-        "Confusion matrix", html.figures(html.figure(whole, caption), html.join([pairs, links]))
+        "Confusion matrix",
+        html.figures(html.figure(whole, caption), html.join([pairs, links]), wide=True),
     )
 
 

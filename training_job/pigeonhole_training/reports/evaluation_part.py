@@ -37,6 +37,7 @@ LISTED = 100_000  # rows of predictions.csv
 FEW_HELDOUT = 200  # below, a person must approve the model
 WEAK = 0.15  # a class' recall this far below the accuracy is worth a word
 MISCALIBRATED = 0.05
+BY_HEART = 0.05  # this much better on rows that it was fitted on
 
 
 def render(folder: Path, findings: Findings) -> Part:
@@ -108,12 +109,19 @@ def _remarks(findings: Findings) -> list[Remark]:
     if own["ece"] > MISCALIBRATED:
         text = f"Probabilities are off by {points(own['ece'])} on average."
         out.append(Remark("warning", text, "Do not act on them as they are; more rows may help."))
-    epochs = findings.epochs
-    if len(epochs) > 2 and findings.best_epoch == epochs[-1].epoch:
+    if _still_learning(findings):
         text = "The last epoch was the best: the model may not have learnt all it could."
         out.append(Remark("info", text, "Try more epochs."))
     out += champion_figures.remarks(findings)
     return out
+
+
+def _still_learning(findings: Findings) -> bool:
+    epochs = findings.epochs
+    if len(epochs) < 3 or findings.best_epoch != epochs[-1].epoch:
+        return False
+    # what is known by heart already is not learnt better by more epochs
+    return epochs[-1].train_accuracy - epochs[-1].validation_accuracy < BY_HEART
 
 
 def weakest(findings: Findings) -> list[str]:

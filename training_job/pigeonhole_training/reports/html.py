@@ -148,9 +148,11 @@ def figure(content: Markup, caption: str) -> Markup:
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(content, _shown(caption))
 
 
-def figures(*each: Markup) -> Markup:
-    """Figures side by side where the page is wide enough."""
-    return Markup('<div class="figures">{}</div>').format(join(each))
+def figures(*each: Markup, wide: bool = False) -> Markup:
+    """Figures side by side where the page is wide enough: three, or two that are `wide`."""
+    columns = (Markup("<div>{}</div>").format(one) for one in each)
+    kind = "figures wide" if wide else "figures"
+    return Markup('<div class="{}">{}</div>').format(kind, join(columns))
 
 
 def chart(

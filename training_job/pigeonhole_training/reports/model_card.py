@@ -225,7 +225,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ),
         (
             "Accuracy",
-            f"{percent(own['accuracy'], 2)} (95 % interval {100 * low:.2f} to {percent(high, 2)})",
+            f"{percent(own['accuracy'], 2)} (95% interval {span(low, high, 2)})",
         ),
         ("Held-out rows", f"{evaluation['heldout']['rows']:,}"),
         ("Temperature", f"{calibration.get('temperature', 1.0):.3g}"),
