@@ -1,7 +1,7 @@
 """How fast and how well do the presets train, side by side, on this machine?
 
     python bench/training.py [--preset default --preset cnn-32-64-128 …] [--epochs N]
-                             [--rows 60000] [--threads 2] [--seed 0]
+                             [--rows 60000] [--threads 2] [--seed 0] [--follow]
 
 Each preset is trained by the training job itself, one after the other: a process that reads
 Fashion-MNIST as CSV, trains on nine tenths of its 60,000 training images, chooses by the other
@@ -132,6 +132,8 @@ def train(
         lines, cpu = [], [0.0]
         for line in process.stdout:
             lines.append(line)
+            if arguments.follow:
+                print(line, end="", file=sys.stderr, flush=True)
             if line.startswith(("Training ", "epoch=")):
                 times = psutil.Process(process.pid).cpu_times()
                 cpu.append(times.user + times.system)
@@ -159,6 +161,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="of each preset that names none")
     parser.add_argument("--rows", type=int, default=ALL_ROWS, help="training images")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--follow", action="store_true", help="print the jobs' lines to stderr")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 
