@@ -71,8 +71,14 @@ def look(storage: Storage, dataset: str) -> Content:
         elif kind is names.Kind.OTHER:
             others.append(stored)
         elif kind is names.Kind.READY:
-            head = storage.head(stored.key)
-            # An unversioned bucket gives no id: the time it was put tells two apart as well.
-            if head is not None:
-                ready = head.version_id or head.last_modified.isoformat()
+            ready = look_for_ready(storage, dataset)
     return Content(tuple(data), tuple(images), settings, tuple(others), ready)
+
+
+def look_for_ready(storage: Storage, dataset: str) -> str | None:
+    """What `look` says of _READY, without the listing."""
+    head = storage.head(names.dataset_prefix(dataset) + names.READY)
+    if head is None:
+        return None
+    # An unversioned bucket gives no id: the time it was put tells two apart as well.
+    return head.version_id or head.last_modified.isoformat()

@@ -8,10 +8,11 @@ from dataclasses import replace
 from chalicelib import names
 from chalicelib.aws.registry import Approval
 from chalicelib.clock import iso
-from chalicelib.datasets.content import Content, look
+from chalicelib.datasets.content import Content, look, look_for_ready
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go, rest
 
+EARLY_SECONDS = 1  # a delayed message this close to its time may be the one being handled
 OPEN_TO_PEOPLE = 5  # newest packages that a person may still approve or reject
 
 
@@ -20,6 +21,8 @@ def consider(parts: Parts, state: State) -> Move:
     decided = _decided_by_person(parts, state)
     if decided is not None:
         return decided
+    if _woken_soon(parts, state):
+        return rest(state)
     content = look(parts.storage, state.dataset)
     new_ready = content.ready is not None and content.ready != state.ready
     if content.empty and not new_ready:
@@ -41,6 +44,22 @@ def consider(parts: Parts, state: State) -> Move:
             )
             return rest(waiting_state, wake=seconds)
     return go(_take_up(parts, state, content, new_ready))
+
+
+def _woken_soon(parts: Parts, state: State) -> bool:
+    """Is there nothing to do but to wait for the message that is on its way?
+
+    Each of thousands of images that are uploaded brings an event: without a new _READY, none of
+    them needs a listing of all.
+    """
+    waiting = state.phase is Phase.WAITING and not state.settled and state.seen is not None
+    if not waiting or state.retrain or state.wake_at is None:
+        return False
+    left = -parts.seconds_since(state.wake_at)
+    if not EARLY_SECONDS < left <= parts.settings.quiet_seconds + 1:
+        return False
+    ready = look_for_ready(parts.storage, state.dataset)
+    return ready is None or ready == state.ready
 
 
 def _idle(state: State) -> State:
@@ -69,7 +88,12 @@ def _noticed(parts: Parts, state: State, content: Content) -> State:
     """Since when has the data looked like this? A removal leaves no time behind it but ours."""
     if state.seen == content.version:
         return state
-    return replace(state, seen=content.version, seen_at=iso(parts.clock()))
+    now = iso(parts.clock())
+    if state.seen is not None and state.seen_at is not None and content.newest is not None:
+        added = iso(content.newest)
+        if parts.seconds_since(added) < parts.seconds_since(state.seen_at):
+            now = added  # since the last look something came: that is the change
+    return replace(state, seen=content.version, seen_at=now)
 
 
 def _seconds_to_quiet(parts: Parts, state: State, content: Content) -> int:

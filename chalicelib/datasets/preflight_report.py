@@ -27,8 +27,10 @@ def report_of(
         counts = [
             f"{rows[role]:,} {found.things + 's ' if role == 'train' else ''}{words}"
             for role, words in ROLES.items()
-            if rows[role] or role != "validation"
+            if rows[role]
         ]
+        if not rows["test"]:
+            counts.append("a fifth of which is held out")
         summary = f"{', '.join(counts)}, {'all well' if not inspection.notes else 'with notes'}"
     else:
         more = len(problems) - 1

@@ -47,7 +47,6 @@ STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
 }
 MOST_STEPS = 30  # in one call; who needs more is woken again
 RETRY_SECONDS = 60  # after AWS refused for now
-EARLY_SECONDS = 1  # a message this close to its time may be the one that is being handled
 
 
 class Datasets:
@@ -177,7 +176,7 @@ class Datasets:
         seconds = max(1, min(LONGEST_DELAY, move.wake))
         if state.wake_at is not None:
             left = -self._parts.seconds_since(state.wake_at)
-            if EARLY_SECONDS < left <= seconds + 1:
+            if intake.EARLY_SECONDS < left <= seconds + 1:
                 return state
         self._parts.queues.wake(names.dataset_id(state.dataset), seconds)
         return replace(state, wake_at=iso(self._parts.clock() + timedelta(seconds=seconds)))

@@ -33,10 +33,12 @@ class MemoryStorage(Storage):
         self.versions: dict[str, list[Version]] = {}
         self.uploading: set[str] = set()  # keys of open multipart uploads
         self._now = now
+        self.listings = 0
         self._tick = tick or Ticks()
         self._puts = 0
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
+        self.listings += 1
         for stored in self.list_versions(prefix):
             yield StoredObject(stored.key, stored.etag, stored.size, stored.last_modified)
 

@@ -249,3 +249,36 @@ def test_version_json_of_many_images_stays_small() -> None:
     written = world.storage.get_bytes(names.preflight_prefix(DATASET, version) + "version.json")
     assert len(written) / 1000 < 250  # bytes an image
     assert len(json.loads(written)["files"]) == 1000
+
+
+def test_a_folder_without_ready_is_listed_now_and_then_and_starts_when_it_is_quiet() -> None:
+    world = World()
+    for path, body in folders("train/cat", "train/dog", "test/cat", "test/dog", each=30).items():
+        world.put(path, body)
+        world.reconcile()  # as the event of each does
+        world.later(0.2)
+    assert world.status()["phase"] == "Waiting"
+    assert world.storage.listings < 6  # 120 images in 24 s, a look every 10 s
+    for _ in range(9):
+        world.later(1)
+        world.reconcile()
+    assert world.status()["phase"] == "Waiting"
+    world.later(3)
+    world.reconcile()
+    assert world.status()["phase"] == "Checking"
+    assert world.settle()["outcome"] == "Live"
+
+
+def test_an_image_taken_away_while_waiting_begins_the_quiet_anew() -> None:
+    world = World()
+    for path, body in FOLDERS.items():
+        world.put(path, body)
+    world.reconcile()
+    world.later(8)
+    world.remove("train/cat/0.png")
+    world.reconcile()
+    world.later(3)
+    world.queues.woken.clear()
+    world.reconcile()
+    assert world.status()["phase"] == "Waiting"
+    assert world.settle()["outcome"] == "Live"
