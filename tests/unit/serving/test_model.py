@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from serving.errors import ArtifactError, SettingsError
-from serving.model import CHUNK, Model, model_version
+from serving.model import CALL_VALUES, CHUNK, Model, model_version
 from serving.settings import cpus, read
 from tests.unit.serving import artifact
 
@@ -36,6 +37,21 @@ def test_many_rows_are_answered_as_one_by_one_and_in_order(model: Model) -> None
     one_by_one = np.concatenate([model.probabilities(row[np.newaxis]) for row in rows])
     np.testing.assert_allclose(at_once, one_by_one, atol=1e-6)
     np.testing.assert_allclose(at_once.sum(axis=1), 1, atol=1e-6)
+
+
+def test_large_images_go_through_a_few_at_a_time(tmp_path: Path) -> None:
+    onnx = artifact.linear_onnx(np.zeros((150_528, 2)), np.zeros(2), (224, 224, 3))
+    shape = {"height": 224, "width": 224, "channels": 3}
+    large = Model(artifact.write(tmp_path, onnx, input=shape), workers=1)
+    rows = np.zeros((20, 224, 224, 3), np.uint8)
+    large.probabilities(rows[:1])
+    tracemalloc.start()
+    try:
+        assert large.probabilities(rows).tolist() == [[0.5, 0.5]] * 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 4 * CALL_VALUES  # all rows at once would take 12 MB as float32
 
 
 def test_an_older_artifacts_temperature_is_applied(tmp_path: Path, model: Model) -> None:
