@@ -27,7 +27,7 @@ from chalicelib.datasets.settings_file import (
 )
 from chalicelib.datasets.zips import Zip, look_into, read_csvs
 
-MOST_BYTES = 20 * 10**9  # the training job's disk holds 30 GB, and the pixels go there too
+MOST_BYTES = 20 * 10**9  # read in the 15 minutes that a function may run
 
 
 @dataclass
@@ -101,7 +101,7 @@ class _Inspector:
             self._wrong(
                 "",
                 f"{total / 1e9:,.0f} GB of data: {MOST_BYTES / 1e9:,.0f} GB are taken, "
-                "because the training job's disk holds no more",
+                "because all of it is read in one go before it is trained",
             )
             return result
         plain = [s for s in content.data if not s.key.lower().endswith(".zip")]

@@ -30,7 +30,7 @@ def report_of(
             if rows[role]
         ]
         if not rows["test"]:
-            counts.append("a fifth of which is held out")
+            counts[0] += " (of which a fifth is held out)"
         summary = f"{', '.join(counts)}, {'all well' if not inspection.notes else 'with notes'}"
     else:
         more = len(problems) - 1

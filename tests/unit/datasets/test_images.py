@@ -235,12 +235,12 @@ def test_too_many_loose_images_belong_in_a_zip(monkeypatch: pytest.MonkeyPatch) 
     assert "12 loose images: 11 are taken. Put the folders into a zip" in report["summary"]
 
 
-def test_more_than_the_disk_of_the_job_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_can_be_checked_in_one_go_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "MOST_BYTES", 500)
     _, report = checked({"a.csv": csv(row(0), row(1), row(0, 9))})
     assert report["ok"] is True
     _, report = checked({"a.csv": good(), "b.csv": good()})
-    assert "the training job's disk holds no more" in report["summary"]
+    assert "read in one go before it is trained" in report["summary"]
 
 
 def test_version_json_of_many_images_stays_small() -> None:

@@ -300,7 +300,8 @@ def test_words_that_are_classes_take_their_order() -> None:
 def test_rows_to_choose_by_have_a_role_of_their_own() -> None:
     world, report = checked(a_csv=good(), a_validation_csv=csv(row(1, 3)))
     assert report["rows"] == {"train": 3, "validation": 1, "test": 0}
-    assert "3 rows to train with, 1 to choose by, a fifth of which is held out, with notes" in report["summary"]
+    summary = "3 rows to train with (of which a fifth is held out), 1 to choose by, with notes"
+    assert report["summary"] == summary
     roles = {file["path"]: file["role"] for file in read(world, "version.json")["files"]}
     assert roles == {"a.csv": "train", "a_validation.csv": "validation"}
 
