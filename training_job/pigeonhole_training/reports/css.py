@@ -71,7 +71,7 @@ nav a:hover { background: var(--raised); }
 figure { margin: 0; min-width: 0; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 34rem; margin-top: .3rem; }
 .chart {
-  display: block; width: 100%; height: auto; max-width: 32rem; font-family: inherit;
+  display: block; width: 100%; height: auto; max-width: 28rem; font-family: inherit;
   stroke-linejoin: round; stroke-linecap: butt;
 }
 .scroll { overflow-x: auto; max-width: 100%; margin: .5rem 0 1rem; }

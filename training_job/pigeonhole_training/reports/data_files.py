@@ -86,15 +86,16 @@ def write_lists(target: Path, findings: Findings, seen: DataLook) -> None:
         ((g, sides.origin(n), sides.side(n), classes[labels[n]]) for g, n in numbered),
     )
     twins = findings.split.both_sides
+    ours, theirs = twins.rows.labels, twins.others.labels
     write_csv(
         target / "both_sides.csv",
         ("left_out", "label", "held_out", "its_label"),
         (
             (
                 twins.rows.origin(i) or i + 1,
-                classes[twins.rows.labels[i]],
+                classes[ours[i]],
                 twins.others.origin(i) or i + 1,
-                classes[twins.others.labels[i]],
+                classes[theirs[i]],
             )
             for i in range(min(len(twins), LISTED))
         ),

@@ -124,9 +124,8 @@ def duplicates(sides: Sides) -> Duplicates:
     order = np.argsort(sides.digests, kind="stable")
     digests = sides.digests[order]
     starts = np.flatnonzero(np.concatenate([[True], digests[1:] != digests[:-1]]))
-    groups = (
-        [g for g in np.split(order, starts[1:]) if len(g) > 1] if len(starts) < len(order) else []
-    )
+    sizes = np.diff(starts, append=len(order))
+    groups = [order[starts[i] : starts[i] + sizes[i]] for i in np.flatnonzero(sizes > 1)]
     labels = sides.labels
     several = [len(np.unique(labels[g])) > 1 for g in groups]
     ranked = sorted(range(len(groups)), key=lambda i: (not several[i], -len(groups[i])))

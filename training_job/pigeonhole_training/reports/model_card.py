@@ -1,8 +1,7 @@
 """The model card: what the model is for, what it was made of, how good it is, what to beware of.
 
-After M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. model_card.json follows
-the schema of Amazon SageMaker Model Cards, so that CreateModelCard takes it as it is; model_card.md
-says the same to people.
+After M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. model_card.json has
+the members of Amazon SageMaker Model Cards' schema; model_card.md says the same to people.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part
 from pigeonhole_training.reports.words import count, listed, percent, span
 
-TEXT, NAME = 2048, 255  # characters that SageMaker's schema allows
+TEXT, LONG, NAME = 2048, 1024, 255  # characters that SageMaker's schema allows
 METRICS = 100  # classes whose numbers are in the card
 
 
@@ -57,7 +56,7 @@ def card(findings: Findings, parts: dict[str, Part]) -> dict[str, Any]:
     return {
         "model_overview": {
             "model_name": _cut(f"{version.dataset} ({findings.training_job})", NAME),
-            "model_description": _cut(_description(findings), TEXT),
+            "model_description": _cut(_description(findings), LONG),
             "problem_type": "Multiclass classification",
             "algorithm_type": _cut(
                 f"Convolutional or dense network, preset {run.recipe.preset}", TEXT
@@ -74,7 +73,7 @@ def card(findings: Findings, parts: dict[str, Part]) -> dict[str, Any]:
             "training_observations": _cut(
                 f"{len(split.training):,} rows trained, {len(split.validation):,} chose epoch "
                 f"{findings.best_epoch} of {len(findings.epochs)}.",
-                TEXT,
+                LONG,
             ),
             "training_job_details": {
                 "training_datasets": [f"{version.dataset}, version {version.version}"[:1024]],

@@ -26,6 +26,7 @@ from pigeonhole_training.reports.sides import Sides
 NEIGHBOUR_ROWS = 10_000
 NEIGHBOUR_BYTES = 384 * 2**20  # of pixels that are read for it
 SIDE, COMPONENTS, NEIGHBOURS = 32, 32, 10
+MOST_VALUES = 10_000_000  # rows x classes at a time
 OUTLIER_FACTOR = 2.0  # times the class' median distance
 TRUSTED_NEIGHBOURS = 0.8  # neighbours' vote must be right this often to say anything of labels
 
@@ -58,15 +59,21 @@ def label_errors(probabilities: Probabilities, labels: Labels) -> LabelErrors:
     thresholds = np.full(count, np.inf)  # a class that no row bears is nobody's
     present = known > 0
     thresholds[present] = np.bincount(labels, own, count)[present] / known[present]
-    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    best = confident.argmax(axis=1)
-    found = np.flatnonzero((confident.max(axis=1) >= 0) & (best != labels))
+    best = np.empty(len(labels), np.int32)
+    reached = np.empty(len(labels), bool)
+    step = max(1, MOST_VALUES // count)
+    for start in range(0, len(labels), step):
+        some = slice(start, start + step)
+        confident = np.where(probabilities[some] >= thresholds, probabilities[some], -1.0)
+        best[some] = confident.argmax(axis=1)
+        reached[some] = confident.max(axis=1) >= 0
+    found = np.flatnonzero(reached & (best != labels))
     # a tie between own and other class is no evidence
     margin = own[found] - probabilities[found, best[found]]
     keep = margin < 0
     found, margin = found[keep], margin[keep]
     order = np.argsort(margin, kind="stable")
-    return LabelErrors(found[order], best[found[order]].astype(np.int32), margin[order])
+    return LabelErrors(found[order], best[found[order]], margin[order])
 
 
 @dataclass(frozen=True)
