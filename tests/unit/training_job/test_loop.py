@@ -1,6 +1,6 @@
 """The training loop: what it learns, prints and keeps, and that a rerun goes on where it stopped.
 
-KERAS_BACKEND=jax runs them on JAX, where that is installed (see test_on_jax.py).
+KERAS_BACKEND=jax runs them on JAX, where that is installed (see test_backends.py).
 """
 
 from __future__ import annotations

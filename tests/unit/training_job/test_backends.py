@@ -1,0 +1,94 @@
+"""The loop on JAX and on several devices: in processes of their own, as a backend is one's for
+life.
+
+JAX is not in the training environment; `make` installs it nowhere. Where it is installed
+(`pip install "jax[cpu]"`), this runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SEVERAL = """
+import sys
+sys.path[:0] = [{code!r}, {tests!r}]
+import os
+from train import choose_backend
+choose_backend(os.environ)
+import keras
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+import numpy as np
+from pigeonhole_training.recipe import Phase
+from fitted import loop_of, recipe
+
+
+def trained(shares):
+    from pigeonhole_training.fitting.engines import open_engine
+    layers = keras.layers
+    keras.utils.set_random_seed(1)
+    image = keras.Input((6, 6, 1), name="image")
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    x = layers.Dense(8, "relu")(x)
+    model = keras.Model(image, layers.Dense(3, "softmax", name="probabilities")(x))
+    engine = open_engine()
+    assert engine.shares == 2, engine.devices
+    if shares == 1:
+        one_device(engine)
+    loop = loop_of(
+        recipe(phases=(Phase(2, 0.1),), augment=(), label_smoothing=0.0),
+        engine=engine, model=model, plan={{"rows_on_device": shares == 2}},
+    )
+    loop.fit()
+    return model.get_weights()
+
+def one_device(engine):
+    if keras.backend.backend() == "tensorflow":
+        engine._strategy = None
+    else:
+        import jax
+        engine.devices = engine.devices[:1]
+        engine._split = engine._everywhere = jax.local_devices()[0]
+
+one, two = trained(1), trained(2)
+for a, b in zip(one, two, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5)
+print("the same")
+"""
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed"
+)
+
+
+def run(backend: str, *command: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, *command],
+        env=os.environ | {"KERAS_BACKEND": backend} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=needs_jax)])
+def test_two_devices_take_the_steps_of_one(backend: str) -> None:
+    code = SEVERAL.format(code=str(HERE.parents[2] / "training_job"), tests=str(HERE))
+    flags = "--xla_force_host_platform_device_count=2"
+    assert "the same" in run(backend, "-c", code, XLA_FLAGS=flags if backend == "jax" else "")
+
+
+@needs_jax
+def test_the_loop_on_jax() -> None:
+    assert " passed" in run("jax", "-m", "pytest", "-q", str(HERE / "test_loop.py"))
