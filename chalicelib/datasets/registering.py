@@ -15,7 +15,6 @@ from chalicelib.datasets.checking import read_report
 from chalicelib.datasets.choices import choices
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.request import hyperparameters
 from chalicelib.datasets.state import Outcome, Phase, State
 from chalicelib.errors import InputRefused, ObjectNotFound, RequestRefused
 
@@ -59,7 +58,7 @@ def _evaluation(parts: Parts, dataset: str, job: str) -> Mapping[str, Any]:
 def _entered(parts: Parts, state: State, raw: Mapping[str, Any], evaluation: Evaluation) -> str:
     """The package's ARN. A card that SageMaker does not take is left out, and said in the log."""
     request = package_request(parts, state, evaluation, raw)
-    card = _card(parts, state, raw)
+    card = _card(parts, state)
     if card is not None:
         try:
             return parts.registry.register(request | {"ModelCard": card})
@@ -133,20 +132,19 @@ def _properties(
     return {name: value[:256] for name, value in found.items()}
 
 
-def _card(parts: Parts, state: State, raw: Mapping[str, Any]) -> dict[str, str] | None:
-    job, uri = state.training_job or "", parts.storage.uri
-    report = read_report(parts, state) or {}
+def _card(parts: Parts, state: State) -> dict[str, str] | None:
+    """The card that the job wrote, where it wrote one that can be used."""
+    job = state.training_job or ""
     try:
         key = names.job_reports_prefix(state.dataset, job) + "model_card.json"
         drawn = parts.storage.get_json(key)
     except (ObjectNotFound, ValueError):
-        drawn = None
+        return None
+    if not isinstance(drawn, Mapping):
+        return None
     content = card_content(
-        artifact=uri(names.model_key(state.dataset, job)),
-        image=choices(report, parts.settings).image(parts.settings),
-        dataset=uri(names.preflight_prefix(state.dataset, state.version or "") + "version.json"),
-        hyperparameters=hyperparameters(parts, state, report),
-        evaluation=raw,
-        drawn=drawn if isinstance(drawn, Mapping) else None,
+        drawn,
+        artifact=parts.storage.uri(names.model_key(state.dataset, job)),
+        image=choices(read_report(parts, state) or {}, parts.settings).image(parts.settings),
     )
     return None if content is None else {"ModelCardContent": content, "ModelCardStatus": "Draft"}

@@ -73,25 +73,43 @@ def test_the_page_is_found_when_the_item_was_lost(world: World) -> None:
     assert world.settle()["report"] == report
 
 
-def test_the_registry_points_at_the_page_and_has_a_card(world: World) -> None:
-    world.reports["reports/model_card.json"] = json.dumps(
-        {"intended_uses": {"intended_uses": "telling shoes from bags", "odd": 1}}
-    ).encode()
+CARD = {
+    "model_overview": {"model_name": "letters", "model_creator": "Pigeonhole"},
+    "intended_uses": {"intended_uses": "telling shoes\nfrom bags", "risk_rating": "Unknown"},
+    "training_details": {"training_job_details": {"training_datasets": ["letters"]}},
+}
+
+
+def test_the_registry_points_at_the_page_and_has_the_card(world: World) -> None:
+    world.reports["reports/model_card.json"] = json.dumps(CARD).encode()
     world.drop(good())
     [request] = world.registry.requests.values()
     metrics = request["ModelMetrics"]
     assert metrics["ModelQuality"]["Statistics"]["S3Uri"].endswith("/evaluation.json")
     assert metrics["ModelDataQuality"]["Statistics"]["S3Uri"].endswith("/index.html")
-    card = json.loads(request["ModelCard"]["ModelCardContent"])
-    assert card["intended_uses"] == {
-        "intended_uses": "telling shoes from bags",
-        "risk_rating": "Unknown",
-    }
     assert "\n" not in request["ModelCard"]["ModelCardContent"]
-    assert request["CustomerMetadataProperties"]["preset"] == "default"
+    card = json.loads(request["ModelCard"]["ModelCardContent"])
+    assert set(card["model_overview"]) == {"model_creator", "model_artifact"}
+    assert card["model_overview"]["model_artifact"][0].endswith("/output/model.tar.gz")
+    assert card["intended_uses"] == CARD["intended_uses"]
+    assert card["training_details"]["training_job_details"] == {
+        "training_datasets": ["letters"],
+        "training_environment": {"container_image": ["training:cpu"]},
+    }
+
+
+@pytest.mark.parametrize(
+    "card", [None, b"not JSON", b"[]", b'{"training_details": 3}', b'{"intended_uses": NaN}']
+)
+def test_without_a_card_that_can_be_used_there_is_none(world: World, card: bytes | None) -> None:
+    if card is not None:
+        world.reports["reports/model_card.json"] = card
+    assert world.drop(good())["outcome"] == "Live"
+    assert "ModelCard" not in next(iter(world.registry.requests.values()))
 
 
 def test_a_card_that_is_refused_is_left_out(world: World) -> None:
+    world.reports["reports/model_card.json"] = json.dumps(CARD).encode()
     world.registry.refuse_cards = True
     status = world.drop(good())
     assert status["outcome"] == "Live"
