@@ -52,7 +52,7 @@ def _woken_soon(parts: Parts, state: State) -> bool:
     Each of thousands of images that are uploaded brings an event: without a new _READY, none of
     them needs a listing of all.
     """
-    waiting = state.phase is Phase.WAITING and not state.settled and state.seen is not None
+    waiting = state.phase is Phase.WAITING and not state.settled
     if not waiting or state.retrain or state.wake_at is None:
         return False
     left = -parts.seconds_since(state.wake_at)

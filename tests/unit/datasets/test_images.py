@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib import names
+from chalicelib.aws.storage import StoredObject
 from chalicelib.datasets import images, inspection
 from chalicelib.datasets.content import look
 from chalicelib.datasets.folders import Spot, spot_of
@@ -267,6 +268,23 @@ def test_a_folder_without_ready_is_listed_now_and_then_and_starts_when_it_is_qui
     world.reconcile()
     assert world.status()["phase"] == "Checking"
     assert world.settle()["outcome"] == "Live"
+
+
+def test_ready_starts_a_folder_at_once() -> None:
+    world = World()
+    for path, body in FOLDERS.items():
+        world.put(path, body)
+        world.reconcile()
+    world.later(1)
+    world.ready()
+    world.reconcile()
+    assert world.status()["phase"] == "Checking"
+
+
+def test_an_etag_of_several_parts_is_no_md5() -> None:
+    stored = StoredObject("datasets/fm/cat/1.png", f"{'0' * 32}-2", 9, World().now)
+    described = images.LooseImage(stored, "cat/1.png", Spot("train", "cat", False)).described()
+    assert (described["md5"], described["sha256"]) == (None, None)
 
 
 def test_an_image_taken_away_while_waiting_begins_the_quiet_anew() -> None:
