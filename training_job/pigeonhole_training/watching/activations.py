@@ -12,8 +12,8 @@ from keras import ops
 from pigeonhole_training.data.rows import Pixels, Rows
 from pigeonhole_training.watching.profile import DeadUnits
 
-PROBE_ROWS = 256
-PROBE_VALUES = 2_000_000  # of the images together: 256 of 28x28, 13 of 224x224x3
+PROBE_ROWS = 128
+PROBE_VALUES = 2_000_000  # of the images together: 128 of 28x28, 13 of 224x224x3
 # A unit that fires on a smaller share of the rows counts as dead (SageMaker Debugger's DeadRelu:
 # threshold_inactivity, 1 %).
 ACTIVE_AT_LEAST = 0.01

@@ -168,13 +168,14 @@ def vanishing_gradients(profile: Profile) -> Finding | None:
     """Weights whose gradient is next to zero while others' is not, at most measured steps."""
     steps = [g for g in profile.gradients if math.isfinite(g.total)]
     kernels = [path for path in profile.kernels if profile.sizes.get(path)]
-    if not steps or len(kernels) < 2:
+    seen = {path: _mean_square(profile, steps, path) for path in kernels}
+    usual = {path: statistics.median(values) for path, values in seen.items() if values}
+    if len(usual) < 2:
         return None
-    usual = {path: statistics.median(_mean_square(profile, steps, path)) for path in kernels}
     largest = max(usual.values())
     vanished = [
         path
-        for path in kernels
+        for path in usual
         if usual[path] < VANISHING and usual[path] < VANISHING_BESIDE * largest
     ]
     if not vanished:
@@ -183,7 +184,7 @@ def vanishing_gradients(profile: Profile) -> Finding | None:
     return Finding(
         "vanishing_gradients",
         "warning",
-        f"{len(vanished)} of {len(kernels)} layers' weights get next to no gradient: {worst} has "
+        f"{len(vanished)} of {len(usual)} layers' weights get next to no gradient: {worst} has "
         f"{usual[worst]:.1g} a weight at half of the measured steps, where the largest has "
         f"{largest:.1g}. They stay as they were at the start.",
         "Use ReLU in place of sigmoid or tanh, batch normalisation between the layers, shortcuts "
@@ -194,7 +195,8 @@ def vanishing_gradients(profile: Profile) -> Finding | None:
 
 def _mean_square(profile: Profile, steps: Sequence[Gradients], path: str) -> list[float]:
     root = math.sqrt(profile.sizes[path])
-    return [step.norms.get(path, 0.0) / root for step in steps]
+    # a layer of a base that stood still at first has gradients later
+    return [step.norms[path] / root for step in steps if path in step.norms]
 
 
 def dead_units(profile: Profile) -> Finding | None:

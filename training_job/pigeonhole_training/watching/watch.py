@@ -40,6 +40,11 @@ MAX_GRADIENTS = 32_768  # norms of single variables
 MAX_EPOCHS = 2_000
 MAX_DEAD = 4_096  # layers times epochs
 
+# Units are probed after an epoch when the run is older than this and the last probe took less than
+# this share of the time since; and once more at the end.
+PROBE_AFTER = 5.0  # seconds
+PROBE_SHARE = 0.005
+
 
 class Watch:
     """An Observer that becomes a Profile. Hand the loop `watch.guarded`, which never fails it.
@@ -80,6 +85,9 @@ class Watch:
         self._epochs: Bounded[Epoch] = Bounded(MAX_EPOCHS)
         self._times: Bounded[EpochTimes] = Bounded(MAX_EPOCHS)
         self._dead: Bounded[tuple[DeadUnits, ...]] = Bounded(2)
+        self._last_dead: tuple[DeadUnits, ...] = ()
+        self._next_probe = 0.0
+        self._widest = 0
         self._of_epoch: list[StepTimes] = []
         self._broken: StepTimes | None = None
         self._peak_memory = 0
@@ -93,6 +101,7 @@ class Watch:
         if self._run is None:
             self._settings = _settings(run)
             self._start = time.perf_counter()
+            self._next_probe = self._start + PROBE_AFTER
             meter = Meter(self._machine.cpus, self._gpus)
             self._sampler = Sampler(meter, self._sampled, self.guarded.give_up, self._interval)
         self._run = run
@@ -107,14 +116,11 @@ class Watch:
         if self._run is not None:
             times = measured(times, self._run.model)
         if not self._sizes.keys() >= times.gradients.keys() and self._run is not None:
-            self._know_variables(self._run)  # a phase that trains more of the network
+            self._know_variables(self._run)
         self._steps.add(times)
         self._of_epoch.append(times)
         if times.gradients:
-            if not self._gradients:
-                limit = MAX_GRADIENTS // len(times.gradients)
-                self._gradients = Bounded(min(max(limit, 8), MAX_STEPS))
-            self._gradients.add(Gradients(times.step, times.gradients))
+            self._keep_gradients(times)
         finite = all(map(math.isfinite, times.gradients.values())) and not math.isinf(times.loss)
         if not finite and self._broken is None:
             self._broken = times
@@ -125,17 +131,19 @@ class Watch:
         if self._of_epoch:
             self._times.add(_usual(epoch.epoch, self._of_epoch))
             self._of_epoch = []
-        if self._probe is not None and self._probe.layers:
-            self._dead.add(self._probe.count(epoch.epoch))
+        if time.perf_counter() >= self._next_probe:
+            self._count_dead(epoch.epoch)
         for finding in judge(self._collected(), EARLY):
             if finding.rule not in self._told and finding.severity != "info":
                 self._told.add(finding.rule)
                 self._tell(f"Watching: {finding.seen} {finding.do}")
 
     def ended(self) -> None:
-        """Ends the sampling."""
+        """Counts dead units in the weights that are kept, and ends the sampling."""
         self.close()
         self._seconds = time.perf_counter() - self._start
+        if self._epochs:
+            self._count_dead(self._epochs.entries[-1].epoch)
         self._gpu_peak = gpu_peak()
 
     def close(self) -> None:
@@ -173,10 +181,37 @@ class Watch:
             broken=self._broken,
             sizes=dict(self._sizes),
             kernels=tuple(path for path in self._sizes if path in self._kernels),
-            dead_units=tuple(unit for units in self._dead.entries for unit in units),
+            dead_units=self._dead_units(),
             seconds=self._seconds or time.perf_counter() - self._start,
             notes=tuple(self._notes),
         )
+
+    def _count_dead(self, epoch: int) -> None:
+        if self._probe is None or not self._probe.layers:
+            return
+        began = time.perf_counter()
+        self._last_dead = self._probe.count(epoch)
+        self._dead.add(self._last_dead)
+        ended = time.perf_counter()
+        self._next_probe = ended + (ended - began) / PROBE_SHARE
+
+    def _dead_units(self) -> tuple[DeadUnits, ...]:
+        """Those that are kept, and always the last."""
+        if not self._last_dead:
+            return ()
+        last = self._last_dead[0].epoch
+        kept = (unit for units in self._dead.entries for unit in units if unit.epoch < last)
+        return (*kept, *self._last_dead)
+
+    def _keep_gradients(self, times: StepTimes) -> None:
+        if len(times.gradients) > self._widest:  # the first, or a phase that trains more
+            self._widest = len(times.gradients)
+            before = self._gradients.entries
+            limit = min(max(MAX_GRADIENTS // self._widest, 8), MAX_STEPS)
+            self._gradients = Bounded(limit)
+            for entry in before:
+                self._gradients.add(entry)
+        self._gradients.add(Gradients(times.step, times.gradients))
 
     def _know_variables(self, run: Run) -> None:
         for variable in run.model.trainable_variables:
