@@ -11,6 +11,7 @@ DEV := .venv/.dev
 CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/.made
 PYTEST := $(VENVS)/pytest/.made
 CLIENTS := $(VENVS)/clients/.made
+RIVALS := $(VENVS)/bench/.made
 
 .PHONY: help setup setup-test demo up down test lint bench lock package deploy destroy clean
 .DEFAULT_GOAL := help
@@ -37,7 +38,7 @@ test: setup-test ## every test: unit, contract, end to end on a local cloud of i
 lint: $(DEV) ## ruff and mypy
 	@.ci/lint
 
-bench: setup-test ## run the benchmarks
+bench: setup-test $(RIVALS) ## run the benchmarks
 	@for script in bench/*.py; do \
 		[ -e "$$script" ] || { echo "bench/ holds no script yet."; exit 0; }; \
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \

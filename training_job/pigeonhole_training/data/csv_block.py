@@ -7,7 +7,6 @@ import io
 import threading
 
 import numpy as np
-import polars as pl
 
 from pigeonhole_training.data.csv_fields import parse_patiently
 from pigeonhole_training.data.digits import Digits
@@ -88,6 +87,8 @@ class BlockParser:
 
     def _decimals(self, text: bytes, rows: int) -> Pixels | None:
         """Numbers from 0 to 1, `(rows, values)`, as the nearest of 256 levels."""
+        import polars as pl  # noqa: PLC0415 - 40 MB that whole numbers do not need
+
         width = self._shape.values
         if not rows or any(line.count(b",") != width - 1 for line in text.splitlines()):
             return None
