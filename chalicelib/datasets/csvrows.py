@@ -72,6 +72,8 @@ def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := lines.readline(LONGEST_LINE + 1):
         number += 1
+        if number == 1 and (what := _other_kind(line)):
+            found.hopeless(what)
         if len(line) > LONGEST_LINE:
             found.hopeless(f"the line is longer than {LONGEST_LINE:,} bytes", number)
         line = line.rstrip(b"\r\n")
@@ -84,6 +86,20 @@ def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             found.wrong("an empty line between rows", blank_at)
             blank_at = None
         yield number, line
+
+
+def _other_kind(beginning: bytes) -> str | None:
+    """What a file is that is called .csv and is none, by its first bytes."""
+    kinds = {
+        b"\x1f\x8b": "the file is gzip inside: call it .csv.gz",
+        b"PK\x03\x04": "the file is a zip (or of Excel) inside: call a zip .csv.zip",
+        b"\xff\xfe": "the file is UTF-16: save it as UTF-8",
+        b"\xfe\xff": "the file is UTF-16: save it as UTF-8",
+        b"BZh": "the file is bzip2 inside: gzip and zip are taken",
+        b"\xfd7zXZ": "the file is xz inside: gzip and zip are taken",
+        b"\x28\xb5\x2f\xfd": "the file is zstd inside: gzip and zip are taken",
+    }
+    return next((kind for magic, kind in kinds.items() if beginning.startswith(magic)), None)
 
 
 def is_header(line: bytes) -> bool:
@@ -239,6 +255,9 @@ def _explain(found: CsvFile, line: bytes, number: int) -> None:
     """Name the first field that is no pixel."""
     fields = line.decode("utf-8", "replace").split(",")
     if len(fields) == 1:
+        other = next((mark for mark in ";\t| " if fields[0].count(mark) > 2), None)
+        if other is not None:
+            found.hopeless(f"its fields are separated by {other!r}: commas are taken", number)
         found.wrong("the row has no pixels behind its label", number)
         return
     places = [column for column in range(len(fields)) if column != found.label_column]
