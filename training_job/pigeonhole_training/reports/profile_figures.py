@@ -70,12 +70,13 @@ def processors(profile: Profile) -> Markup:
         _legend_above(axes)
 
     told = f"median CPU use {profile.quantile(0.5, 'cpu'):.0%}"
-    more = len(profile.machine.gpus) - 2
-    return html.figure(
-        html.chart(draw, f"CPU and GPU use over time; {told}."),
-        "How busy the cores were with this job and with others, and the GPUs"
-        + (f" (the first two; {more} more are in profile.json)." if more > 0 else "."),
-    )
+    caption = "How busy the cores were, with this job and with others"
+    gpus = len(profile.machine.gpus)
+    if gpus:
+        caption += ", and the GPUs"
+    if gpus > 2:
+        caption += f" (the first two; {gpus - 2} more are in profile.json)"
+    return html.figure(html.chart(draw, f"CPU and GPU use over time; {told}."), f"{caption}.")
 
 
 def memory(profile: Profile) -> Markup:
