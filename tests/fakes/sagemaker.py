@@ -78,6 +78,7 @@ class MemoryRegistry:
             raise ResourceNotFound(f"{group} does not exist")
         if self.refuse_cards and "ModelCard" in request:
             raise RequestRefused("ModelCardContent does not follow the schema")
+        _check_card(request.get("ModelCard", {"ModelCardContent": "{}"})["ModelCardContent"])
         if token in self._tokens:
             return self._tokens[token]
         arn = f"{ARN}:model-package/{group}/{len(self._of(group)) + 1}"
@@ -108,6 +109,13 @@ class MemoryRegistry:
 
     def _of(self, group: str) -> list[Package]:
         return [p for arn, p in self.packages.items() if f":model-package/{group}/" in arn]
+
+
+def _check_card(content: str) -> None:
+    try:
+        json.loads(content)
+    except ValueError as error:
+        raise RequestRefused(f"ModelCardContent is no JSON: {error}") from error
 
 
 @dataclass

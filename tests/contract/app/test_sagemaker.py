@@ -77,6 +77,22 @@ def test_a_package_is_registered_once_and_decided_with_a_reason(sagemaker: SageM
     assert untouched.approval == "PendingManualApproval"
 
 
+def test_a_card_that_is_none_is_refused_for_good(sagemaker: SageMaker) -> None:
+    group = name("g")
+    sagemaker.registry.ensure_group(group, TAGS)
+    container = {"Image": "test/server:1", "ModelDataUrl": sagemaker.model_url}
+    request = {
+        "ModelPackageGroupName": group,
+        "InferenceSpecification": {"Containers": [container]},
+        "ModelApprovalStatus": "PendingManualApproval",
+        "CustomerMetadataProperties": {"training_job": "a"},
+        "ClientToken": name("t"),
+    }
+    with pytest.raises(RequestRefused, match="ModelCardContent"):
+        sagemaker.registry.register(request | {"ModelCard": {"ModelCardContent": "no JSON"}})
+    assert sagemaker.registry.register(request | {"ModelCard": {"ModelCardContent": "{}"}})
+
+
 def test_packages_are_found_by_their_properties(sagemaker: SageMaker) -> None:
     group = name("g")
     assert sagemaker.registry.find(group, {"training_job": "a"}) is None
