@@ -8,7 +8,7 @@ STYLE = """
   --series-1: #0072b2; --series-2: #c14f00; --series-3: #007f5c; --series-4: #9b3f8f;
   --good: #0b6b3a; --warning: #8a5300; --bad: #b3261e; --info: #0a58ca;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #14171b; --raised: #1e2329; --ink: #e7ebef; --soft: #a3acb6; --line: #343b43;
     --faint: #7d8894; --link: #8ab8ff;
@@ -20,7 +20,7 @@ STYLE = """
 html { scroll-padding-top: 1rem; -webkit-text-size-adjust: 100%; }
 body {
   margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   overflow-wrap: anywhere;
 }
 h1, h2, h3, h4 { line-height: 1.2; text-wrap: balance; }
@@ -81,12 +81,13 @@ caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
 th, td { overflow-wrap: break-word; }
-tbody th { min-width: 8rem; }
+tbody th { min-width: 5.5rem; }
+@media (min-width: 40rem) { tbody th { min-width: 8rem; } }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 400; }
 .matrix { font-size: .8rem; border-collapse: separate; border-spacing: 1px; }
 .matrix td, .matrix th { border: 0; padding: .3rem .35rem; text-align: center; }
-.matrix tbody th {
+table.matrix tbody th {
   min-width: 0; text-align: right; white-space: nowrap;
   position: sticky; left: 0; background: var(--ground);
 }
@@ -131,8 +132,9 @@ details { margin: .5rem 0 1rem; }
 summary { cursor: pointer; color: var(--link); }
 footer { margin-top: 3rem; border-top: 2px solid var(--line); color: var(--soft); }
 @media print {
-  :root { --ground: #fff; --raised: #f6f7f8; --ink: #000; --soft: #444; --line: #ccc; }
-  body { font-size: 11px; max-width: none; padding: 0; }
+  :root { color-scheme: light; --ink: #000; }
+  html { font-size: 11px; }
+  body { max-width: none; padding: 0; }
   nav, .skip { display: none; }
   details::details-content { content-visibility: visible; height: auto; }
   .scroll { overflow: visible; }

@@ -109,10 +109,9 @@ def _on_images(findings: Findings, seen: DataLook) -> list[Remark]:
         text = f"{count(blank, 'image')} of one colour alone."
         out.append(Remark("warning", text, "data/data.json says where; take them out."))
     if seen.suspects:
-        checked = count(len(seen.suspects), "label")
-        text = f"{checked} worth a check"
+        text = f"{count(len(seen.suspects), 'label')} worth a check"
         sure = sum(s.margin is not None and s.margin < -SURE for s in seen.suspects)
-        text += f", {sure:,} of them probably wrong." if sure else "."
+        text += f"; the model is all but sure that {sure:,} are wrong." if sure else "."
         do = "Look at the pictures under Likely label errors."
         out.append(Remark("warning" if sure else "info", text, do))
     if same.extra > len(seen.sides) / 100:
