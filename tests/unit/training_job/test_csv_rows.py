@@ -114,6 +114,21 @@ def test_the_label_may_stand_in_any_column(tmp_path: Path, column: int, content:
     assert rows.pixels.reshape(2, -1).tolist() == [[1, 2, 3, 4], [5, 6, 7, 255]]
 
 
+@pytest.mark.parametrize("column", [0, 1, 4])
+def test_labels_that_are_numbers_may_stand_in_any_column(tmp_path: Path, column: int) -> None:
+    numbered = replace(VERSION, labels=("7", "200"))
+    rows = [[1, 2, 3, 4], [5, 6, 7, 255]]
+    content = b""
+    for label, values in zip((200, 7), rows, strict=True):
+        content += ",".join(map(str, [*values[:column], label, *values[column:]])).encode() + b"\n"
+    file = SourceFile("a.csv", 1, "", "train", rows=2, label_column=column)
+    read = read_as(tmp_path, content, file, numbered)
+    assert read.labels.tolist() == [1, 0]
+    assert read.pixels.reshape(2, -1).tolist() == rows
+    with pytest.raises(BadData, match=r"row 3 has the label '9'"):
+        read_as(tmp_path, content + b"9,9,9,9,9\n", replace(file, rows=None), numbered)
+
+
 def test_values_from_0_to_1_become_the_nearest_of_256(tmp_path: Path) -> None:
     unit = replace(VERSION, value_range=(0, 1))
     file = SourceFile("a.csv", 1, "", "train")

@@ -51,6 +51,8 @@ def test_what_is_not_plain_gets_no_answer(bad: str, place: int) -> None:
     for other in ([1, 2], [1, 2, 3, 4]):
         assert Digits().parse(text([[1, 2, 3], other]), 3) is None
     assert Digits().parse(b"1,2\n1,2,3,4\n", 3) is None
+    for separator in (b";", b" ", b".", b"\t", b"-"):  # as many fields, but not by commas
+        assert Digits().parse(b"1,2,3\n4" + separator + b"5,6\n", 3) is None
 
 
 def test_a_parser_may_be_used_again_for_longer_and_shorter_text() -> None:

@@ -23,7 +23,7 @@ from pigeonhole_training.data.version import Shape
 PIXEL_LIMIT = 40_000_000  # width x height, as the serving container takes at most
 WORKING_SIDE = 1024
 LARGE = 8_000_000  # pixels from which pictures are decoded one at a time: 40 MP take 160 MB
-LARGEST_FILE = 128 << 20  # bytes: 40 million pixels of RGB, not compressed
+LARGEST_FILE = 64 << 20  # bytes, as the check before the job takes at most in zips
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _PLAIN = ("L", "RGB", "RGBA")
