@@ -240,9 +240,10 @@ def checkpoints_prefix(dataset: str, version: str, family: int) -> str:
     """Checkpoints that attempts of one family share: `family` is the number of its first attempt.
 
     An attempt after a failed or stopped one belongs to its family and goes on from where it was;
-    training finished data once more begins a family, and so from nothing.
+    training finished data once more begins a family, and so from nothing. The number has four
+    digits, so that no prefix begins with another one.
     """
-    return f"checkpoints/{dataset}/{version[:12]}-{family}/"
+    return f"checkpoints/{dataset}/{version[:12]}-{family:04d}/"
 
 
 def weights_prefix(preset: str) -> str:

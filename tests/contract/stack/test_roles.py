@@ -9,9 +9,9 @@ from cli.stack.deploy import Deployed
 
 TRAINING, WORK, API = "TrainingRole", "WorkRole", "ApiHandlerRole"
 ALLOWED = [
-    (TRAINING, "s3:GetObject", "checkpoints/letters/0123456789ab-1/last.keras"),
-    (TRAINING, "s3:PutObject", "checkpoints/letters/0123456789ab-1/last.keras"),
-    (TRAINING, "s3:DeleteObject", "checkpoints/letters/0123456789ab-1/last.keras"),
+    (TRAINING, "s3:GetObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
+    (TRAINING, "s3:PutObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
+    (TRAINING, "s3:DeleteObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
     (TRAINING, "s3:PutObject", "reports/letters/job-1/tensorboard-output/train/events.1"),
     (TRAINING, "s3:PutObject", "models/letters/job-1/output/model.tar.gz"),
     (TRAINING, "s3:GetObject", "weights/resnet50/notop.h5"),
@@ -30,7 +30,7 @@ DENIED = [
     (TRAINING, "s3:DeleteObject", "reports/letters/job-1/tensorboard-output/train/events.1"),
     (TRAINING, "s3:GetObject", "inbox/holiday/a.png"),
     (WORK, "s3:GetObject", "models/letters/job-1/output/model.tar.gz"),
-    (WORK, "s3:GetObject", "checkpoints/letters/0123456789ab-1/last.keras"),
+    (WORK, "s3:GetObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
     (API, "s3:GetObject", "datasets/letters/a.csv"),
     (API, "s3:GetObject", "models/letters/job-1/output/model.tar.gz"),
     (API, "s3:PutObject", "reports/letters/job-1/index.html"),

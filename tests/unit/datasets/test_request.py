@@ -84,7 +84,7 @@ def test_a_try_after_a_failed_one_goes_on_from_its_checkpoint(world: World) -> N
     places = [request(world, n)["CheckpointConfig"]["S3Uri"] for n in range(3)]
     assert len(set(places)) == 1
     version = world.status()["version"]
-    assert places[0].endswith(f"/checkpoints/fm/{version[:12]}-1")
+    assert places[0].endswith(f"/checkpoints/fm/{version[:12]}-0001")
 
 
 def test_training_finished_data_once_more_starts_from_nothing(world: World) -> None:
@@ -94,8 +94,8 @@ def test_training_finished_data_once_more_starts_from_nothing(world: World) -> N
     world.settle()
     world.datasets.retrain("fm")
     assert world.settle()["outcome"] == "Live"
-    places = [request(world, n)["CheckpointConfig"]["S3Uri"][-2:] for n in range(4)]
-    assert places == ["-1", "-2", "-2", "-2"]
+    places = [request(world, n)["CheckpointConfig"]["S3Uri"][-5:] for n in range(4)]
+    assert places == ["-0001", "-0002", "-0002", "-0002"]
 
 
 def test_other_data_shares_no_checkpoints(world: World) -> None:
