@@ -47,6 +47,8 @@ class Preflight:
         if content.version != version:
             self._log.info("the data changed before it was checked", dataset=dataset)
             return
+        if self._is_done(dataset, version, check):
+            return
         try:
             self._check(dataset, version, check, content)
         except (ObjectChanged, ObjectNotFound) as error:
@@ -56,6 +58,14 @@ class Preflight:
         except Exception as error:
             self._log.exception("the check broke down", dataset=dataset, version=version)
             self._broke_down(dataset, version, check, content, error)
+
+    def _is_done(self, dataset: str, version: str, check: int) -> bool:
+        """Has this check been asked for twice, as by reconcilers that ran side by side?"""
+        key = names.preflight_prefix(dataset, version) + "report.json"
+        try:
+            return int(self._storage.get_json(key)["check"]) >= check
+        except ObjectNotFound:
+            return False
 
     def _broke_down(
         self, dataset: str, version: str, check: int, content: Content, error: Exception

@@ -128,6 +128,16 @@ def test_what_cannot_train_is_refused(files: dict[str, bytes], file: str, reason
             read(world, name)
 
 
+def test_a_check_that_was_asked_for_twice_is_made_once() -> None:
+    world, report = checked(a_csv=good())
+    world.later(60)
+    asked = {"dataset": DATASET, "version": report["version"]}
+    world.datasets.preflight({**asked, "check": report["check"]})
+    assert read(world, "report.json")["finished"] == report["finished"]
+    world.datasets.preflight({**asked, "check": report["check"] + 1})
+    assert read(world, "report.json")["finished"] > report["finished"]
+
+
 def test_data_that_changed_meanwhile_gets_no_report_but_wakes_the_reconciler() -> None:
     world = World()
     world.put("a.csv", good(1))
