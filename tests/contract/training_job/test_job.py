@@ -53,6 +53,7 @@ class Job:
     def start(self, *flags: str, champion: Path | None = None) -> subprocess.Popen[str]:
         shutil.copytree(SOURCE, self.folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SM_")} | {
+            "SAGEMAKER_BASE_DIR": str(self.folder),  # checkpoints and TensorBoard's files
             "SM_CHANNEL_TRAIN": str(self.folder / "train"),
             "SM_CHANNEL_VERSION": str(self.folder / "version"),
             "SM_MODEL_DIR": str(self.model),
@@ -174,6 +175,7 @@ def test_the_outputs_are_what_is_promised_and_no_more(first: tuple[Job, str, str
         "reports",
     ]
     assert not (job.folder / "output" / "failure").exists()
+    assert not list((job.folder / "checkpoints").iterdir())  # training once more begins afresh
 
 
 def test_the_reports_are_whole_and_tell_of_this_job(first: tuple[Job, str, str]) -> None:
@@ -275,6 +277,31 @@ def unpacked(png: bytes) -> np.ndarray:
         return np.asarray(image, np.float32)[np.newaxis]
 
 
+def test_the_model_runs_without_us_by_the_lines_of_its_page(
+    first: tuple[Job, str, str], tmp_path: Path
+) -> None:
+    page = (SOURCE.parent / "docs" / "model.md").read_text(encoding="utf-8")
+    lines = page.split("```python\n")[1].split("```")[0]
+    model, golden = first[0].model, first[0].model / "golden.jsonl"
+    line = json.loads(golden.read_text(encoding="utf-8").splitlines()[0])
+    shutil.copytree(model, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "picture.png").write_bytes(base64.b64decode(line["png"]))
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", lines],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    best = max(line["probabilities"])
+    name = CLASSES[line["probabilities"].index(best)]
+    assert done.stderr == ""
+    label, probability = done.stdout.rsplit(maxsplit=1)
+    assert label == name
+    assert float(probability) == pytest.approx(best, abs=2e-4)
+
+
 def test_trained_rows_are_those_that_were_not_held_out(first: tuple[Job, str, str]) -> None:
     job, _, _ = first
     kept = images(240, 1)[0][2:]
@@ -345,5 +372,6 @@ def test_sigterm_ends_the_job_with_nothing_half_written(tmp_path: Path) -> None:
     process.communicate(timeout=120)
     assert process.returncode == 1
     assert job.failure == "stopped"
+    assert list((job.folder / "checkpoints").glob("checkpoint-*.npz"))
     assert not job.model.exists()
     assert not job.data.exists()
