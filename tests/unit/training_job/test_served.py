@@ -10,7 +10,9 @@ import pytest
 from keras import layers
 from pigeonhole_training.data.rows import Pool
 from pigeonhole_training.data.split import Split
-from pigeonhole_training.errors import Stopped
+from pigeonhole_training.errors import BadExport, Stopped
+from pigeonhole_training.export.convert import convert
+from pigeonhole_training.export.export import export
 from pigeonhole_training.export.onnx_model import OnnxModel, check_export
 from pigeonhole_training.export.served import in_float32, with_temperature
 from pigeonhole_training.judging.calibrate import tempered
@@ -53,12 +55,21 @@ def test_a_temperature_divides_the_logits_whatever_the_last_layer_is(end: str) -
     assert with_temperature(model, 1.0) is model
 
 
-def test_the_calibrated_network_is_what_both_files_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("quantize", "precision"), [("none", "float32"), ("fp16", "float16")])
+def test_the_calibrated_network_is_what_both_files_hold(
+    tmp_path: Path, quantize: str, precision: str
+) -> None:
     served = with_temperature(small("dense"), 2.5)
     ours = predict(served, ROWS, StopFlag())
-    served.save(tmp_path / "model.keras")
-    served.export(tmp_path / "model.onnx", format="onnx", verbose=False)
-    assert check_export(ours, OnnxModel(tmp_path / "model.onnx").predict(ROWS)) < 1e-5
+    exported = export(
+        served, tmp_path, quantize=quantize, training=ROWS, heldout=ROWS, answers=ours
+    )
+    assert exported.difference < 1e-5
+    assert exported.choice.precision == precision
+    # what is judged and shown as golden is what the file answers
+    np.testing.assert_allclose(
+        exported.heldout, OnnxModel(tmp_path / "model.onnx").predict(ROWS), atol=1e-5
+    )
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(predict(loaded, ROWS, StopFlag()), ours)
 
@@ -121,3 +132,13 @@ def test_rows_that_were_fitted_do_not_calibrate() -> None:
     found = calibrate(small("dense"), split, StopFlag())
     assert (found.calibration.temperature, found.calibration.rows) == (1.0, 0)
     assert "so few rows" in found.calibration.reason
+
+
+def test_another_backends_model_is_exported_by_a_process_with_tensorflow(tmp_path: Path) -> None:
+    served = with_temperature(small("dense"), 2.5)
+    ours = predict(served, ROWS, StopFlag())
+    served.save(tmp_path / "model.keras")
+    convert(tmp_path / "model.keras", tmp_path / "model.onnx")
+    assert check_export(ours, OnnxModel(tmp_path / "model.onnx").predict(ROWS)) < 1e-5
+    with pytest.raises(BadExport, match="cannot be exported"):
+        convert(tmp_path / "missing.keras", tmp_path / "model.onnx")

@@ -47,6 +47,7 @@ def test_a_champion_channel_is_judged_even_if_it_is_empty() -> None:
         ("--learning_rate", "nan"),
         ("--learning_rate", "0"),
         ("--seed", "-1"),
+        ("--quantize", "int4"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(flag: str, value: str) -> None:

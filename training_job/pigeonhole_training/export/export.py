@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
 
 from pigeonhole_training.data.rows import Probabilities, Rows
+from pigeonhole_training.export.convert import convert
 from pigeonhole_training.export.onnx_model import OnnxModel, check_export
 from pigeonhole_training.export.precision import Choice, choose
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,14 @@ def export(
     The latter is of a smaller precision if `quantize` asks for one and it answers as well.
     `answers` are Keras' of `heldout`. Raises BadExport.
     """
-    model.save(folder / "model.keras")
-    path = folder / "model.onnx"
-    model.export(path, format="onnx", verbose=False)
+    kept, path = folder / "model.keras", folder / "model.onnx"
+    model.save(kept)
+    if keras.backend.backend() == "tensorflow":
+        model(np.zeros((1, *heldout.image_shape), np.float32))  # Keras exports what was called
+        model.export(path, format="onnx", verbose=False)
+    else:
+        convert(kept, path)
     difference = check_export(answers, OnnxModel(path).predict(heldout))
     choice = choose(path, quantize, training, heldout, answers)
-    kept = answers if choice.probabilities is None else choice.probabilities
-    return Exported(difference, choice, kept)
+    answers = answers if choice.probabilities is None else choice.probabilities
+    return Exported(difference, choice, answers)

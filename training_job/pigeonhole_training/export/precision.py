@@ -133,7 +133,7 @@ class _Reader:
 
     @staticmethod
     def _read(name: str, rows: Rows) -> Iterator[dict[str, Any]]:
-        for pixels in rows.chunks(min(32, rows_a_call(rows.image_shape))):
+        for pixels in rows.chunks(max(1, rows_a_call(rows.image_shape) // 16)):
             yield {name: pixels.astype(np.float32)}
 
     def get_next(self) -> dict[str, Any] | None:
