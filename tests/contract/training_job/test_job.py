@@ -202,6 +202,19 @@ def test_the_reports_are_whole_and_tell_of_this_job(first: tuple[Job, str, str])
     assert "://" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", page)  # names, not addresses
 
 
+def test_the_job_leaves_its_profile_and_event_files(first: tuple[Job, str, str]) -> None:
+    job, out, _ = first
+    profile = read(job.data / "reports" / "profile" / "profile.json")
+    assert [epoch["epoch"] for epoch in profile["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert profile["gradients"][0]["norms"].keys() == profile["sizes"].keys()
+    assert profile["dead_units"]
+    assert profile["notes"] == []
+    assert "ended early" not in out  # neither the watch nor TensorBoard's writer failed
+    (events,) = (job.folder / "output" / "tensorboard").iterdir()
+    assert events.name.startswith("events.out.tfevents.")
+    assert events.stat().st_size > 10_000
+
+
 def test_the_documents_have_the_documented_form(first: tuple[Job, str, str]) -> None:
     job, out, _ = first
     evaluation, model = read(job.data / "evaluation.json"), read(job.model / "model.json")
