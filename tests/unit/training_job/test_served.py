@@ -16,6 +16,7 @@ from pigeonhole_training.export.export import export
 from pigeonhole_training.export.onnx_model import OnnxModel, check_export
 from pigeonhole_training.export.served import in_float32, with_temperature
 from pigeonhole_training.judging.calibrate import tempered
+from pigeonhole_training.judging.exact import full_precision
 from pigeonhole_training.judging.judge import calibrate, judge
 from pigeonhole_training.judging.predict import predict
 from pigeonhole_training.models.default import build_network
@@ -142,3 +143,14 @@ def test_another_backends_model_is_exported_by_a_process_with_tensorflow(tmp_pat
     assert check_export(ours, OnnxModel(tmp_path / "model.onnx").predict(ROWS)) < 1e-5
     with pytest.raises(BadExport, match="cannot be exported"):
         convert(tmp_path / "missing.keras", tmp_path / "model.onnx")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own switch")
+def test_a_gpu_does_not_round_while_the_model_is_judged() -> None:
+    import tensorflow as tf  # noqa: PLC0415
+
+    rounds = tf.config.experimental.tensor_float_32_execution_enabled
+    before = rounds()
+    with full_precision():
+        assert not rounds()
+    assert rounds() == before
