@@ -1,6 +1,6 @@
 """How fast and how well do the presets train, side by side, on this machine?
 
-    python bench/training.py [--preset default --preset cnn-32-64-128 …] [--epochs N]
+    python bench/training.py [--preset default --preset cnn-32-64-128:8 …] [--epochs N]
                              [--rows 60000] [--threads 2] [--seed 0] [--follow]
 
 Each preset is trained by the training job itself, one after the other: a process that reads
@@ -40,7 +40,7 @@ sys.path.insert(0, str(REPO))
 from cli.fashion_mnist import CLASSES, full_csvs  # noqa: E402
 
 PYTHON = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs") / "training" / "bin" / "python"
-PRESETS = ["default", "cnn-32-64-128"]
+PRESETS = ["default", "cnn-32-64-128:8"]
 ALL_ROWS = 60_000
 EPOCH_SECONDS = re.compile(r"^epoch=.* seconds=([0-9.]+);", re.MULTILINE)
 ACCURACY = re.compile(r"^heldout_accuracy=([0-9.]+);", re.MULTILINE)

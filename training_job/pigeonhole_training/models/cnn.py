@@ -38,10 +38,10 @@ def build_network(shape: Shape, classes: int, weights: Path | None = None) -> ke
 
 
 def recipe(situation: Situation, asked: Asked) -> Recipe:
-    """Adam at Keras' own rate, falling to zero; 8 epochs pass 92 % on Fashion-MNIST."""
+    """Adam at Keras' own rate, falling to zero; with 8 epochs it is at 91.8 %."""
     return Recipe(
         preset="cnn-32-64-128",
-        phases=(Phase(asked.epochs or 8, asked.learning_rate or 1e-3),),
+        phases=(Phase(asked.epochs or 15, asked.learning_rate or 1e-3),),
         batch_size=asked.batch_size or 64,
         seed=asked.seed,
         optimizer="adam",
