@@ -7,7 +7,7 @@ retries, so that a function dies by its own error and not by Lambda's clock.
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -119,7 +119,7 @@ def results_writer() -> ResultsWriter:
 def services() -> Services:
     runtime = SageMakerRuntime(client("sagemaker-runtime", INVOKE_SECONDS, attempts=1))
     predictor = Predictor(settings().stage, choice(), runtime)
-    links = S3Links(client("s3", extra=SIGNING), settings().bucket)
+    links = S3Links(partial(client, "s3", extra=SIGNING), settings().bucket)
     return Services(settings().stage, predictor, datasets(), batches(), links)
 
 

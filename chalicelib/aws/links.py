@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from botocore.config import Config
@@ -20,15 +21,16 @@ class Links(Protocol):
 
 
 class S3Links:
-    """`client` is boto3's `s3` client, made with SIGNING. Nothing is asked of S3: who signs must be
-    allowed to read the object, or the link's reader is refused."""
+    """`client` gives boto3's `s3` client, made with SIGNING; it is asked for with the first link,
+    as most callers want none. Nothing is asked of S3: who signs must be allowed to read the object,
+    or the link's reader is refused."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Callable[[], Any], bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def to(self, key: str) -> str:
-        url: str = self._client.generate_presigned_url(
+        url: str = self._client().generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=SECONDS
         )
         return url
