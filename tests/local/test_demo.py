@@ -43,6 +43,8 @@ def test_demo_runs_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
     assert "rejected: notes.txt: " in first
     assert "Truth" in first
     assert "Everything" in first.splitlines()[-2]
+    assert "Report: .demo/sample/report/index.html" in first
+    assert "<html" in (tmp_path / ".demo/sample/report/index.html").read_text(encoding="utf-8")
     assert running_in(tmp_path) == []
 
     second = demo(tmp_path)
