@@ -103,6 +103,18 @@ def test_publishing_leaves_whole_files_only(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["a"]
 
 
+def test_a_folder_takes_the_place_of_what_an_interrupted_job_left(tmp_path: Path) -> None:
+    staged, target = tmp_path / "reports", tmp_path / "data"
+    staged.mkdir()
+    (staged / "index.html").write_text("new")
+    for left in (target / "reports", target / ".reports.partial"):
+        left.mkdir(parents=True)
+        (left / "old.csv").write_text("old")
+    artifact.publish_folder(staged, target)
+    assert [path.name for path in target.iterdir()] == ["reports"]
+    assert [path.name for path in (target / "reports").iterdir()] == ["index.html"]
+
+
 def test_a_number_that_json_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         artifact.write_json(tmp_path / "a.json", {"loss": float("nan")})

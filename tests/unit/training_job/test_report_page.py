@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from pigeonhole_training.data.rows import Pool
 from pigeonhole_training.judging.champion import ChampionResult
+from pigeonhole_training.reports import data_files
 from pigeonhole_training.reports.css import STYLE
+from pigeonhole_training.reports.data_look import look
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.html import chart, short, table
 from pigeonhole_training.reports.write import write_reports
@@ -264,6 +266,18 @@ def test_what_is_wrong_with_the_data_is_said_and_shown(tmp_path: Path) -> None:
     assert "a_train.csv, row 9 is b_test.csv, row 5" in text
     twins = rows_of(tmp_path / "twins" / "data" / "both_sides.csv")
     assert twins[0]["label"] != twins[0]["its_label"]
+
+
+def test_a_list_of_duplicates_is_bounded_by_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, twice = pool(20), np.arange(40) % 20
+    split = split_of(Pool.of(given.pixels[twice], given.labels[twice]), pool(30, seed=2))
+    findings = findings_of(split, CLASSES)
+    monkeypatch.setattr(data_files, "LISTED", 15)
+    data_files.write_lists(tmp_path, findings, look(findings))
+    found = rows_of(tmp_path / "duplicates.csv")
+    assert [row["group"] for row in found] == [str(1 + i // 2) for i in range(15)]
 
 
 def test_champions_that_cannot_be_compared_are_said_so(tmp_path: Path) -> None:

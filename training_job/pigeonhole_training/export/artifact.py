@@ -138,11 +138,16 @@ def publish(staged: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def publish_folder(staged: Path, target: Path) -> None:
-    """Moves a finished folder below `target`, under its name, as a whole or not at all."""
+    """Moves a finished folder below `target`, under its name, as a whole or not at all.
+
+    What an interrupted job left there gives way to it.
+    """
     target.mkdir(parents=True, exist_ok=True)
     partial = target / f".{staged.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         shutil.copytree(staged, partial)
+        shutil.rmtree(target / staged.name, ignore_errors=True)
         os.replace(partial, target / staged.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,14 @@ def write_lists(target: Path, findings: Findings, seen: DataLook) -> None:
             for i, name in enumerate(classes)
         ),
     )
-    numbered = ((g, n) for g, group in enumerate(same.groups[:LISTED], 1) for n in group[:LISTED])
+    numbered = ((g, n) for g, group in enumerate(same.groups, 1) for n in group)
     write_csv(
         target / "duplicates.csv",
         ("group", "row", "used_for", "label"),
-        ((g, sides.origin(n), sides.side(n), classes[labels[n]]) for g, n in numbered),
+        (
+            (g, sides.origin(n), sides.side(n), classes[labels[n]])
+            for g, n in islice(numbered, LISTED)
+        ),
     )
     twins = findings.split.both_sides
     ours, theirs = twins.rows.labels, twins.others.labels
