@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from chalicelib import names
@@ -42,11 +43,19 @@ def step(parts: Parts, state: State) -> Move:
         if left > 0:
             return rest(state, wake=math.ceil(left))
     if state.tries >= TRIES:
-        message = f"the check of the data did not finish in {TRIES} tries; see the function's log"
+        message = (
+            f"the check of the data did not finish in {TRIES} tries of 15 minutes: make the "
+            "dataset smaller, or see the log of the function work"
+        )
         return go(state.settle(Phase.FAILED, Outcome.FAILED, message))
-    parts.queues.work("preflight", dataset=state.dataset, version=version, check=state.check)
     until = iso(parts.clock() + timedelta(seconds=LEASE_SECONDS))
-    return rest(replace(state, lease_until=until, tries=state.tries + 1), wake=LEASE_SECONDS)
+    # Asked for behind the lease: of reconcilers side by side, the one that got it asks. Where that
+    # one dies first, the lease ends and the next one asks.
+    ask = partial(
+        parts.queues.work, "preflight", dataset=state.dataset, version=version, check=state.check
+    )
+    leased = replace(state, lease_until=until, tries=state.tries + 1)
+    return rest(leased, wake=LEASE_SECONDS, then=ask)
 
 
 def read_report(parts: Parts, state: State) -> Mapping[str, Any] | None:

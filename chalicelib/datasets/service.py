@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -164,9 +165,20 @@ class Datasets:
         if item is None and not move.again and after.settled and after.champion is None:
             return False  # nothing was ever there: leave no item behind
         if after != state or item is None:
-            self._write(after, 0 if item is None else item.revision)
+            written = self._write(after, 0 if item is None else item.revision)
             self._tell(state, after)
+            if move.then is not None:
+                self._follow(move.then, replace(state, wake_at=after.wake_at), written)
         return move.again
+
+    def _follow(self, then: Callable[[], None], before: State, written: Item) -> None:
+        """Do what comes behind the write; where it fails, take the write back for the next one."""
+        try:
+            then()
+        except Exception:
+            with suppress(RevisionConflict):
+                self._write(before, written.revision)
+            raise
 
     def _woken(self, move: Move) -> State:
         """Send the delayed message, unless one is on its way that comes soon enough."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -188,11 +188,16 @@ class State:
 
 @dataclass(frozen=True)
 class Move:
-    """What a step comes to: the state to write, when to be woken (s), whether to go on at once."""
+    """What a step comes to: the state to write, when to be woken (s), whether to go on at once.
+
+    `then` is called once the state is written: of several at once, one alone gets there. The state
+    must see to it that a call that never came is made up for.
+    """
 
     state: State
     wake: int | None = None
     again: bool = False
+    then: Callable[[], None] | None = None
 
 
 def go(state: State) -> Move:
@@ -200,6 +205,6 @@ def go(state: State) -> Move:
     return Move(state, again=True)
 
 
-def rest(state: State, wake: int | None = None) -> Move:
+def rest(state: State, wake: int | None = None, then: Callable[[], None] | None = None) -> Move:
     """Until an event, or for `wake` seconds at most."""
-    return Move(state, wake)
+    return Move(state, wake, then=then)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,11 +137,16 @@ def _mark(id: str, state: Mapping[str, Any]) -> Mark:
 
 
 class MemoryQueues(Queues):
-    """`woken` holds ids and delays in seconds, `asked` the messages of the work queue."""
+    """`woken` holds ids and delays in seconds, `asked` the messages of the work queue.
+
+    `sent` counts these by kind. `refusals`: so many coming messages to the work queue are refused.
+    """
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.woken: list[tuple[str, int]] = []
         self.asked: list[dict[str, Any]] = []
+        self.sent: Counter[str] = Counter()
+        self.refusals = 0
         self._tick = tick or Ticks()
 
     def wake(self, id: str, delay_seconds: int = 0) -> None:
@@ -148,5 +154,9 @@ class MemoryQueues(Queues):
         self._tick()
 
     def work(self, kind: str, **fields: Any) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise ConnectionError("SQS is out of reach")
         self.asked.append({kind: fields})
+        self.sent[kind] += 1
         self._tick()

@@ -85,8 +85,23 @@ def test_two_at_once_end_the_same(scene: Callable[[World], None]) -> None:
         world.tick.at, world.tick.then = n, world.reconcile
         world.settle()
         assert outcome(world) == expected, f"another one cut in after effect {n}"
+        assert world.queues.sent["preflight"] == undisturbed.queues.sent["preflight"]
         if world.tick.then is not None:
             return
+
+
+def test_a_check_that_could_not_be_asked_for_is_asked_for_when_the_event_comes_again() -> None:
+    world = World()
+    first_drop(world)
+    world.queues.refusals = 1
+    with pytest.raises(ConnectionError):
+        world.reconcile()
+    start = world.now
+    assert world.status()["phase"] == "Checking"
+    world.reconcile()  # as SQS delivers it again
+    assert world.queues.sent["preflight"] == 1
+    assert world.now == start
+    assert world.settle()["outcome"] == "Live"
 
 
 def test_a_lost_item_is_rebuilt_from_what_is_live() -> None:
