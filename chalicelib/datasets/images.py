@@ -17,7 +17,7 @@ from chalicelib.datasets.csvrows import MOST_CLASSES, label_problem
 from chalicelib.datasets.folders import Spot, spot_of, straight_in_split, unsafe
 from chalicelib.datasets.heads import LENGTH, Candidate
 from chalicelib.datasets.problem import Problem, some
-from chalicelib.datasets.zips import LARGEST_IMAGE, Zip, head_of
+from chalicelib.datasets.zips import LARGEST_IMAGE, TOLD_BY_HEAD, Zip, head_of
 from chalicelib.names import role_of
 
 MOST_LOOSE = 50_000
@@ -153,8 +153,9 @@ def _zipped(images: Images, storage: Storage, archive: ZippedImages) -> None:
         spots.append((path, spot))
         place = f"{name}/{_folder(path)}"
         images.found.add(spot.role, spot.label, 1, (place, None, None))
-        fetch = partial(_member_head, storage, archive.stored, info)
-        images.candidates.append(Candidate(f"{name}/{path}", (spot.role, spot.label), fetch))
+        if info.compress_type in TOLD_BY_HEAD:
+            fetch = partial(_member_head, storage, archive.stored, info)
+            images.candidates.append(Candidate(f"{name}/{path}", (spot.role, spot.label), fetch))
     images.problems += _split_problems(name, spots)
     if without:
         images.notes.append(

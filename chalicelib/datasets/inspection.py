@@ -178,11 +178,13 @@ class _Inspector:
         result, settings = self._result, self._result.settings
         files = [self._read_csv(stored) for stored in plain]
         for archive in zips:
+            if archive.found.problems:  # a bomb would never come to an end
+                continue
             with self._remote(archive.stored) as remote:
                 read = read_csvs(archive.found, remote, settings.label)
             stored, version_id, path = archive.stored, archive.version_id, archive.found.name
-            for found, (_, info) in zip(read, sorted(archive.found.csvs.items()), strict=True):
-                files.append(_Csv(stored, version_id, path, info.filename, archive.sha256, found))
+            for found, member in zip(read, sorted(archive.found.csvs), strict=True):
+                files.append(_Csv(stored, version_id, path, member, archive.sha256, found))
         result.listed = [file.described() for file in files]
         result.files = list(result.listed)
         result.unfinished = [file.found.name for file in files if file.found.more_problems]

@@ -29,6 +29,7 @@ LARGEST_IMAGE = 64 << 20  # bytes
 LARGEST_RATIO = 200  # unpacked to packed, past LARGEST_UNASKED; pixels come to 5 to 50
 LARGEST_UNASKED = 1 << 30  # bytes
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+TOLD_BY_HEAD = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack in large blocks
 _ENCRYPTED = 1  # bit 0 of the general purpose flags (PKWARE's APPNOTE 4.4.4)
 # What zipfile and its decompressors raise over a damaged archive.
 _BROKEN = (
@@ -99,7 +100,8 @@ def read_csvs(found: Zip, file: IO[bytes], label: str | None) -> list[CsvFile]:
 def head_of(info: zipfile.ZipInfo, stored: bytes, length: int) -> bytes:
     """The member's first `length` bytes, from its stored bytes (local header first).
 
-    Empty for what cannot be unpacked. The header: PKWARE's APPNOTE 4.3.7.
+    Empty for what cannot be unpacked, or is packed in no way of TOLD_BY_HEAD. The header: PKWARE's
+    APPNOTE 4.3.7.
     """
     if len(stored) < 30 or stored[:4] != b"PK\x03\x04":
         return b""
@@ -169,7 +171,8 @@ def _check_whole(found: Zip, members: list[zipfile.ZipInfo], size: int) -> None:
 
 def _sort_in(found: Zip, info: zipfile.ZipInfo) -> None:
     path = _path(info)
-    if problem := unsafe(path or info.filename.rstrip("/")):
+    written = path or _plain(info.filename)
+    if written and (problem := unsafe(written)):
         found.wrong(f"{info.filename[:100]!r} {problem}: nothing of the zip is read")
     elif not path or is_junk(path):
         return
@@ -190,7 +193,9 @@ def _sort_in(found: Zip, info: zipfile.ZipInfo) -> None:
 
 def _path(info: zipfile.ZipInfo) -> str:
     """The member's path, as `a/b` even where it is written `./a//b`; empty for a folder."""
-    if info.is_dir() and ".." not in info.filename:
-        return ""
-    lead = "/" if info.filename.startswith("/") else ""
-    return lead + "/".join(part for part in info.filename.split("/") if part not in ("", "."))
+    return "" if info.is_dir() else _plain(info.filename)
+
+
+def _plain(path: str) -> str:
+    lead = "/" if path.startswith("/") else ""
+    return lead + "/".join(part for part in path.split("/") if part not in ("", "."))

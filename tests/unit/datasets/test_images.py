@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,13 +137,26 @@ def test_a_zip_of_csvs_has_an_entry_for_each() -> None:
     version = read(world, "version.json")
     assert (version["kind"], version["range"]) == ("rows", [0, 255])
     files = {file["member"]: file for file in version["files"]}
-    assert set(files) == {"x_train.csv", "./x_test.csv"}  # as zipfile must be asked for them
-    entry = files["./x_test.csv"]
+    assert set(files) == {"x_train.csv", "x_test.csv"}  # as the training job looks for them
+    entry = files["x_test.csv"]
     assert (entry["path"], entry["role"], entry["header"]) == ("archive.zip", "test", True)
     assert (entry["label_column"], entry["rows"]) == (64, 1)
     assert entry["sha256"] == hashlib.sha256(body).hexdigest()
     assert entry["size"] == len(body)
     assert read(world, "train.manifest")[1:] == ["archive.zip"]
+
+
+def test_nothing_of_a_zip_that_is_refused_is_read() -> None:
+    body = zipped({"a.csv": good(), "../b.csv": b"", "bomb.csv": csv("0,x")})
+    _, report = checked({"a.zip": body, "b.csv": good()})
+    assert [problem["file"] for problem in report["problems"]] == ["a.zip"]
+    assert [file["path"] for file in report["files"]] == ["b.csv"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_images_whose_beginning_cannot_be_looked_at_are_taken(method: int) -> None:
+    _, report = checked({"a.zip": zipped(folders("cat", "dog", each=10), method)})
+    assert (report["ok"], report["rows"]["train"]) == (True, 20)
 
 
 @pytest.mark.parametrize(

@@ -146,13 +146,14 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
     assert rows.pixels[2].ravel().tolist() == [1, 2, 3, 255]
 
 
-def test_one_csv_of_a_zip_is_read_by_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("member", ["x/b.csv", "./x//b.csv"])
+def test_one_csv_of_a_zip_is_read_by_its_name(tmp_path: Path, member: str) -> None:
     content = zipped({"x/a.csv": b"0,9,9,9,9\n", "./x//b.csv": TWO_ROWS})
-    file = SourceFile("d.zip", 1, "", "train", rows=2, member="x/b.csv")
+    file = SourceFile("d.zip", 1, "", "train", rows=2, member=member)
     rows = read_as(tmp_path, content, file)
     assert rows.labels.tolist() == [0, 1]
     assert rows.origins is not None
-    assert rows.origins[1] == "d.zip/x/b.csv, row 2"
+    assert rows.origins[1] == f"d.zip/{member}, row 2"
     with pytest.raises(DataChanged, match=r"c\.csv is no longer there"):
         read_as(tmp_path, content, replace(file, member="c.csv"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pigeonhole_training.data.archives import BROKEN, Archive
@@ -44,9 +44,10 @@ def _streams(file: SourceFile, folder: Path) -> Iterator[IO[bytes]]:
             if name.lower().endswith(".csv") and not name.startswith("__MACOSX/")
         ]
         if file.member is not None:
-            if file.member not in archive.members:
+            # Older checks wrote it as the zip does, ./a.csv.
+            names = [str(PurePosixPath(file.member))]
+            if names[0] not in archive.members:
                 raise DataChanged(f"{file.name} is no longer there")
-            names = [file.member]
         if not names:
             raise BadData(f"{file.path} holds no .csv file")
         for name in names:
