@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,7 +20,14 @@ from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.html import chart, short, table
 from pigeonhole_training.reports.write import write_reports
 
-from tests.unit.training_job.reported import answers_for, findings_of, pool, split_of, with_champion
+from tests.unit.training_job.reported import (
+    answers_for,
+    epochs_of,
+    findings_of,
+    pool,
+    split_of,
+    with_champion,
+)
 
 CLASSES = ("circle", "cross", "bar")
 HOSTILE = ("<script>alert(1)</script>", '=1+1"', "$x$ & <b>", "a\x00\x1b\u202eb \ud800")
@@ -176,6 +183,15 @@ def test_the_model_card_fits_sagemakers_schema(usual: tuple[Path, Findings, Page
     markdown = (folder / "model_card.md").read_text(encoding="utf-8")
     assert markdown.startswith("# Model card: bars")
     assert "| cross |" in markdown
+
+
+def test_the_model_card_has_the_metrics_of_the_weights_that_are_kept(tmp_path: Path) -> None:
+    first, second, third = epochs_of(3)
+    epochs = (first, second, replace(third, validation_loss=9.0))
+    write_reports(tmp_path, findings_of(split_of(pool(100)), CLASSES, epochs=epochs))
+    card = json.loads((tmp_path / "model_card.json").read_text(encoding="utf-8"))
+    details = card["training_details"]["training_job_details"]
+    assert {m["name"]: m["value"] for m in details["training_metrics"]} == asdict(second)
 
 
 def texts(document: object) -> list[str]:

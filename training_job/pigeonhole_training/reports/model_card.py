@@ -254,8 +254,8 @@ def _metrics(own: dict[str, Any]) -> list[dict[str, Any]]:
 def _epoch_metrics(findings: Findings) -> list[dict[str, Any]]:
     if not findings.epochs:
         return []
-    last = asdict(findings.epochs[-1])
-    return [{"name": name, "value": value} for name, value in last.items() if name != "epoch"]
+    kept = next((e for e in findings.epochs if e.epoch == findings.best_epoch), findings.epochs[-1])
+    return [{"name": name, "value": value} for name, value in asdict(kept).items()]
 
 
 def _number(value: float | None) -> str:
