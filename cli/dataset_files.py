@@ -43,7 +43,7 @@ def gather(given: Sequence[Path]) -> Gathered:
         keep = len(folders) > 1 or named.lower() in _SPLITS
         for path in _below(folder):
             below = path.relative_to(folder).as_posix()
-            if _is_data(path.name) or below == SETTINGS:
+            if _is_data(path.name) or (below == SETTINGS and not keep):  # it counts at the top
                 pairs.append((path, f"{named}/{below}" if keep else below))
             else:
                 left_out += 1
@@ -85,8 +85,10 @@ def _check(given: Sequence[Path], pairs: Sequence[tuple[Path, str]]) -> None:
             raise UsageError(f"{printable(key)} cannot be uploaded: {reason}. Rename it.")
     for path in given:
         lower = path.name.lower()
-        if path.is_dir() or lower == SETTINGS or lower.endswith(ROW_ENDINGS):
+        if path.is_dir() or path.name == SETTINGS or lower.endswith(ROW_ENDINGS):
             continue
+        if lower == SETTINGS:
+            raise UsageError(f"{path.name} is not read under this name. Call it {SETTINGS}.")
         if lower.endswith(IMAGE_ENDINGS):
             raise UsageError(
                 f"{path.name} is an image by itself: its folder says what it shows. Drop the "

@@ -20,6 +20,8 @@ from chalicelib.datasets.problem import Problem
 
 MOST_PROBLEMS = 20
 BUFFER = 1 << 18
+LARGEST_RATIO = 200  # unpacked to packed, past LARGEST_UNASKED; pixels come to 5 to 50
+LARGEST_UNASKED = 1 << 30  # bytes
 
 
 @dataclass
@@ -89,7 +91,7 @@ def read_csv(name: str, body: IO[bytes], label: str | None = None) -> CsvFile:
     found = CsvFile(name)
     stored = _Counting(body)
     try:
-        with _lines(name, io.BufferedReader(stored, BUFFER)) as lines:
+        with _lines(found, stored) as lines:
             read_rows(found, lines, label)
     except Enough:
         return found
@@ -102,10 +104,28 @@ def read_csv(name: str, body: IO[bytes], label: str | None = None) -> CsvFile:
     return found
 
 
+class _Unpacked:
+    """The lines of a gzip, as long as they are in proportion to what they were unpacked from."""
+
+    def __init__(self, found: CsvFile, stored: _Counting, unpacked: gzip.GzipFile) -> None:
+        self._found, self._stored, self._unpacked = found, stored, unpacked
+        self._count = 0
+
+    def readline(self, size: int) -> bytes:
+        line = self._unpacked.readline(size)
+        self._count += len(line)
+        if self._count > LARGEST_UNASKED and self._count > self._stored.count * LARGEST_RATIO:
+            self._found.hopeless(
+                f"it unpacks to more than {LARGEST_RATIO} times its size: it is not read to its end"
+            )
+        return line
+
+
 @contextmanager
-def _lines(name: str, stored: io.BufferedReader) -> Iterator[IO[bytes]]:
-    if name.lower().endswith(".gz"):
-        with gzip.GzipFile(fileobj=stored) as unpacked:
-            yield cast(IO[bytes], unpacked)
+def _lines(found: CsvFile, stored: _Counting) -> Iterator[IO[bytes]]:
+    buffered = io.BufferedReader(stored, BUFFER)
+    if found.name.lower().endswith(".gz"):
+        with gzip.GzipFile(fileobj=buffered) as unpacked:
+            yield cast(IO[bytes], _Unpacked(found, stored, unpacked))
     else:
-        yield stored
+        yield buffered

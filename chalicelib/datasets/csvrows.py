@@ -1,7 +1,8 @@
 """The rows of a CSV: a label and the pixels, whole numbers from 0 to 255 or numbers from 0 to 1.
 
 The first line may be a header. The label is the column that the dataset's settings name, else the
-one that the header calls `label`, `class` or the like, else the first.
+one that the header calls `label`, `class` or the like, else the first, unless that is called as
+pixels are.
 
 The loop over the rows is plain Python because the Lambda package has no native code. A dictionary
 of the 256 values as they are written converts and checks at once, twice as fast as int(); only a
@@ -13,7 +14,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from chalicelib.datasets.problem import some
@@ -29,6 +30,7 @@ _DIGITS_AND_COMMAS = b"0123456789,"
 _VALUE_OF = {str(value).encode(): value for value in range(256)}.__getitem__
 _OF_DECIMALS = b"0123456789,.+-eE"
 _INTEGER = re.compile(r"-?[0-9]+")
+_NUMBERS = re.compile(r"[0-9]+")
 _INDEX = re.compile(r"|Unnamed: [0-9]+")  # how pandas heads the row numbers that it writes
 _MISSING = {"nan", "na", "n/a", "#n/a", "null", "none", "?"}
 _INFINITE = {"inf", "+inf", "-inf", "infinity", "-infinity"}
@@ -162,8 +164,22 @@ def _headed(found: CsvFile, line: bytes, label: str | None) -> Take:
                 1,
                 named[1] + 1,
             )
+        elif not named and (stem := _pixel_stem(columns[:2])):
+            found.hopeless(
+                f"the header names no column of labels ({', '.join(LABEL_NAMES)}), and its first "
+                f"one, {columns[0][:40]!r}, is called as the second is, {stem!r} with a number: "
+                'say which it is in dataset.json, {"label": "…"}',
+                1,
+                1,
+            )
     found.label_column = named[0] if named else 0
     return _taker(found.label_column, len(columns))
+
+
+def _pixel_stem(columns: Sequence[str]) -> str:
+    """What two names have in common that differ in their numbers alone, as pixel0 and pixel1."""
+    stems = {_NUMBERS.sub("", column) for column in columns}
+    return stems.pop() if len(columns) == 2 and len(stems) == 1 else ""
 
 
 def _taker(column: int, columns: int) -> Take:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 from chalicelib.aws.translate import AWS_TROUBLE
-from chalicelib.datasets.csvfile import CsvFile, read_csv
+from chalicelib.datasets.csvfile import LARGEST_RATIO, LARGEST_UNASKED, CsvFile, read_csv
 from chalicelib.datasets.folders import is_image, unsafe
 from chalicelib.datasets.problem import Problem, some
 from chalicelib.names import is_junk
@@ -26,8 +26,6 @@ from chalicelib.names import is_junk
 MOST_PROBLEMS = 20
 LARGEST_DIRECTORY = 64 << 20  # bytes; half a million members
 LARGEST_IMAGE = 64 << 20  # bytes
-LARGEST_RATIO = 200  # unpacked to packed, past LARGEST_UNASKED; pixels come to 5 to 50
-LARGEST_UNASKED = 1 << 30  # bytes
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 TOLD_BY_HEAD = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack in large blocks
 _ENCRYPTED = 1  # bit 0 of the general purpose flags (PKWARE's APPNOTE 4.4.4)

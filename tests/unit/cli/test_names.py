@@ -80,6 +80,15 @@ def test_folders_called_train_and_test_and_several_folders_keep_their_names(
     assert [key for _, key in gather(classes).files] == ["pug/1.png", "test/pug/1.png"]
 
 
+def test_settings_that_nobody_would_read_are_not_uploaded(tmp_path: Path) -> None:
+    tree(tmp_path, "train/pug/1.png", "train/dataset.json", "Dataset.json")
+    gathered = gather([tmp_path / "train"])
+    assert [key for _, key in gathered.files] == ["train/pug/1.png"]
+    assert gathered.left_out == 1
+    with pytest.raises(UsageError, match=r"Call it dataset\.json"):
+        gather([tmp_path / "train", tmp_path / "Dataset.json"])
+
+
 def test_folders_with_nothing_in_them_and_single_images_are_a_usage_error(tmp_path: Path) -> None:
     tree(tmp_path, "empty/readme.md", "a.png")
     with pytest.raises(UsageError, match="holds neither images nor CSVs"):

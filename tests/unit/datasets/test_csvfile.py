@@ -9,6 +9,7 @@ import tracemalloc
 
 import pytest
 
+from chalicelib.datasets import csvfile
 from chalicelib.datasets.csvfile import MOST_PROBLEMS, CsvFile, read_csv
 from tests.unit.datasets.world import csv, good, row
 
@@ -67,7 +68,7 @@ def test_good_files_are_read_whole(body: bytes, name: str) -> None:
         (f'{PIXELS},"target"', f"{VALUES},3", 64),
         (",".join([*map(str, range(64)), "label"]), f"{VALUES},3", 64),
         (f"a,b,label,{PIXELS[14:]}", f"0,0,3,{VALUES[4:]}", 2),
-        (f"{PIXELS[:-8]},emotion", f"{VALUES[2:]},3", 0),  # a name that says nothing: the first
+        (f"emotion,{PIXELS}", f"3,{VALUES}", 0),  # a name that says nothing: the first
     ],
 )
 def test_the_labels_column_is_the_one_that_the_header_names(
@@ -76,7 +77,7 @@ def test_the_labels_column_is_the_one_that_the_header_names(
     found = read(csv(header, line, line))
     assert (found.header, found.label_column, found.rows) == (True, column, 2)
     assert found.problems == []
-    assert found.counts == {"3" if column or header == HEADER else "0": 2}
+    assert found.counts == {"3": 2}
 
 
 def test_the_labels_column_may_be_named_by_the_settings() -> None:
@@ -146,6 +147,8 @@ def test_labels_may_be_words() -> None:
         (csv("emotion,pixels,Usage", "0,70 80 82,Training"), 2, 2, "3 values in one field"),
         (csv(INDEXED, "0," + row(1)), 1, 1, "index=False"),
         (csv(HEADER.replace("pixel5,", "class,"), row(0)), 1, 7, "both be the label"),
+        (csv(f"{PIXELS},emotion", f"{VALUES},3"), 1, 1, "'pixel' with a number: say which it is"),
+        (csv(KAGGLE.replace("label,", "") + ",y", f"{VALUES},3"), 1, 1, "names no column of"),
         (csv(row(0), row(1, pixels=63) + ",1_0"), 2, 65, "'1_0'"),
         (csv(row(0), row(1, pixels=63) + ",+5"), 2, 65, "'+5'"),
         (csv(row(0), row(1, pixels=63) + ", 5"), 2, 65, "' 5'"),
@@ -192,6 +195,19 @@ def test_bad_files_say_where_and_why(
 def test_broken_archives_are_refused(body: bytes, name: str, reason: str) -> None:
     [problem] = read(body, name).problems
     assert reason in problem.reason
+
+
+def test_a_gzip_that_unpacks_out_of_all_proportion_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(csvfile, "LARGEST_UNASKED", 100_000)
+    fine = gzip.compress((row(0) + "\n").encode() * 500)  # 65 kB, of a few hundred bytes
+    assert read(fine, "a.csv.gz").problems == []
+    bomb = gzip.compress((row(0) + "\n").encode() * 2000)
+    found = read(bomb, "a.csv.gz")
+    assert "more than 200 times its size" in found.problems[0].reason
+    assert found.rows < 2000
+    assert read(gzip.decompress(bomb)).problems == []
 
 
 def test_it_stops_after_twenty_problems() -> None:
