@@ -82,7 +82,7 @@ BAD_DATASETS: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "unknown-setting": (
         {"a.csv": f"0,{PIXELS}\n1,{ROW}\n".encode(), "dataset.json": b'{"preset": "vgg"}'},
-        "preset must be one of default, dense-256-128-32",
+        "preset must be one of default, ",
     ),
     "zip-slip": (
         {"a.zip": zipped({**images("train/a", "train/b"), "../evil.png": b"x"})},
