@@ -113,6 +113,13 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
         message=f"training job {job} is about to start",
     )
     note = replace(
-        past, attempt=attempt, family=family, package=None, outcome=None, report=state.report
+        past,
+        attempt=attempt,
+        family=family,
+        package=None,
+        outcome=None,
+        report=state.report,
+        preset=state.preset,
+        instances=state.instances,
     )
     return state.remember(version, note)

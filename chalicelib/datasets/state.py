@@ -59,6 +59,8 @@ class Past:
     report: str | None = None
     by_person: bool = False  # a person, not the gate, rejected it
     family: int = 0  # the first of the attempts that share checkpoints with the newest
+    preset: str | None = None  # of the newest attempt, and on what it ran
+    instances: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,15 @@ class State:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> State:
-        """From the table; what an older release did not write takes its default."""
-        known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in raw.items() if name in known}
+        """From the table; what an older release did not write takes its default, and what only a
+        newer one knows is dropped."""
+        values = _known(cls, raw)
         values["phase"] = Phase(raw["phase"])
         values["outcome"] = None if raw.get("outcome") is None else Outcome(raw["outcome"])
         champion = raw.get("champion")
-        values["champion"] = None if champion is None else Champion(**champion)
-        values["past"] = {version: Past(**past) for version, past in raw.get("past", {}).items()}
+        values["champion"] = None if champion is None else Champion(**_known(Champion, champion))
+        past = raw.get("past", {})
+        values["past"] = {version: Past(**_known(Past, note)) for version, note in past.items()}
         return cls(**values)
 
     def status(self, endpoint: str) -> dict[str, Any]:
@@ -184,6 +187,11 @@ class State:
             by_person=by_person,
         )
         return settled.remember(self.version, note)
+
+
+def _known(cls: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(cls)}
+    return {name: value for name, value in raw.items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -357,3 +357,14 @@ def test_a_delayed_message_that_comes_early_is_followed_by_another() -> None:
     world.reconcile()
     assert world.status()["phase"] == "Waiting"
     assert len(world.queues.woken) == 1
+
+
+def test_what_a_newer_release_wrote_is_passed_over(world: World) -> None:
+    world.drop(good())
+    item = world.table.get("dataset/fm")
+    assert item is not None
+    raw = item.state
+    for members in (raw, raw["champion"], *raw["past"].values()):
+        members["of_a_later_release"] = 1
+    world.table.put("dataset/fm", raw, item.revision)
+    assert world.drop(good())["outcome"] == "AlreadyTrained"

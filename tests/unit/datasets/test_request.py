@@ -173,3 +173,13 @@ def test_much_data_gets_a_larger_disk() -> None:
 def test_people_see_preset_and_instances(world: World) -> None:
     status = world.drop(good())
     assert (status["preset"], status["instances"]) == ("default", "1 x ml.m5.xlarge")
+
+
+def test_data_that_was_trained_already_still_tells_on_what(world: World) -> None:
+    asked = {"preset": "dense-128", "instances": {"count": 2}}
+    world.put("dataset.json", json.dumps(asked).encode())
+    first = world.drop(good(1))
+    again = world.drop(good(1))
+    assert again["outcome"] == "AlreadyTrained"
+    assert (again["preset"], again["instances"]) == (first["preset"], first["instances"])
+    assert again["instances"] == "2 x ml.m5.xlarge"
