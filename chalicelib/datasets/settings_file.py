@@ -26,6 +26,7 @@ PRESETS = (
     "resnet50",
     "resnet50-random",
 )
+FINE_TUNED = ("resnet50",)
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
 CHANNELS = (1, 3)
 MOST_INSTANCES = 16
@@ -131,7 +132,17 @@ def read_settings(text: bytes) -> DatasetSettings:
             f"take ({', '.join(HYPERPARAMETERS)})"
             for name in hyperparameters
             if name not in HYPERPARAMETERS
-        ),
+        )
+        + _without_effect(hyperparameters, read.get("preset")),
+    )
+
+
+def _without_effect(hyperparameters: Mapping[str, Any], preset: str | None) -> tuple[str, ...]:
+    if "fine_tune_epochs" not in hyperparameters or preset in FINE_TUNED:
+        return ()
+    return (
+        "dataset.json: hyperparameter fine_tune_epochs changes nothing: of the presets, only "
+        f"{' and '.join(FINE_TUNED)} is fine-tuned",
     )
 
 

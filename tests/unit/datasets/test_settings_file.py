@@ -90,7 +90,7 @@ def read(**settings: Any) -> DatasetSettings:
 def test_all_settings_are_read() -> None:
     settings = read(
         classes=["a", "b"],
-        preset="dense-128",
+        preset="resnet50",
         hyperparameters={"epochs": 3, "fine_tune_epochs": 0},
         shape={"height": 48, "width": 32, "channels": 3},
         label=" emotion ",
@@ -99,7 +99,7 @@ def test_all_settings_are_read() -> None:
     assert settings.problems == ()
     assert settings == DatasetSettings(
         ("a", "b"),
-        "dense-128",
+        "resnet50",
         {"epochs": 3, "fine_tune_epochs": 0},
         Shape(48, 32, 3),
         "emotion",
@@ -144,6 +144,14 @@ def test_what_is_no_setting_says_what_is(settings: dict[str, Any], reason: str) 
 def test_a_hyperparameter_that_nobody_knows_is_noted() -> None:
     [note] = read(hyperparameters={"epoch": 3, "epochs": 3}).notes
     assert "hyperparameter epoch is none that the training job is known to take (epochs," in note
+
+
+def test_fine_tuning_where_nothing_is_fine_tuned_is_noted() -> None:
+    tuned = {"fine_tune_epochs": 3}
+    for other in ({}, {"preset": "default"}, {"preset": "resnet50-random"}):
+        [note] = read(hyperparameters=tuned, **other).notes
+        assert "fine_tune_epochs changes nothing" in note
+    assert not read(hyperparameters=tuned, preset="resnet50").notes
 
 
 def test_the_known_hyperparameters_are_the_training_jobs_flags() -> None:
