@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pigeonhole_training.fitting.checkpoints import SETTLED_SECONDS, Checkpoint, Checkpoints
 
 
@@ -71,6 +74,41 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path: Path) -> None:
         assert found.steps == 10
         assert len(said) == 1
         assert said[0].startswith("The checkpoint checkpoint-0000000020.npz is damaged")
+
+
+def test_whatever_bit_is_wrong_it_is_that_checkpoint_or_none(tmp_path: Path) -> None:
+    ours = checkpoints(tmp_path, [])
+    ours.save(at(10))
+    (path,) = tmp_path.iterdir()
+    content, given = path.read_bytes(), at(10)
+    directory = content.index(b"PK\x01\x02")  # of the zip: no checksum covers it
+    for place in range(directory, len(content)):
+        for bit in range(8):
+            wrong = bytes([content[place] ^ 1 << bit])
+            path.write_bytes(content[:place] + wrong + content[place + 1 :])
+            found = ours.newest()
+            if found is not None:
+                assert (found.steps, found.place) == (given.steps, given.place)
+                pairs = zip((*found.state, *found.best), (*given.state, *given.best), strict=True)
+                assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_a_full_disk_leaves_the_checkpoints_there_were(tmp_path: Path) -> None:
+    ours = checkpoints(tmp_path, [])
+    ours.save(at(10))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            ours.save(at(20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0000000010.npz"]
+    found = ours.newest()
+    assert found is not None
+    assert found.steps == 10
 
 
 def test_one_of_another_run_is_not_used(tmp_path: Path) -> None:

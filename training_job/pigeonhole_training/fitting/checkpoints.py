@@ -15,6 +15,7 @@ import json
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,18 @@ KEPT = 2
 # takes what has stopped changing. What is deleted here is deleted there, so that files that follow
 # each other faster than that would leave nothing in S3.
 SETTLED_SECONDS = 30.0
-FORMAT = 1
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+FORMAT = 2
+# What NumPy and zipfile raise of bytes that are not what was written; RuntimeError is zipfile's of
+# a member that seems to be encrypted or compressed in a way that it does not know.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -54,13 +65,15 @@ class Checkpoints:
         self._fingerprint = json.loads(json.dumps(fingerprint))
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, then removes those that are not needed any more."""
+        """Writes a checkpoint, then removes those that are not needed any more. Raises OSError;
+        those that are there stay then."""
         self._folder.mkdir(parents=True, exist_ok=True)
         document = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
             "steps": checkpoint.steps,
             "place": checkpoint.place,
+            "arrays": [len(checkpoint.state), len(checkpoint.best)],
         }
         arrays = {
             "document": np.frombuffer(json.dumps(document).encode(), np.uint8),
@@ -68,10 +81,14 @@ class Checkpoints:
             **{f"best-{i}": value for i, value in enumerate(checkpoint.best)},
         }
         half = self._folder / ".checkpoint.tmp"
-        with half.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with half.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            half.unlink(missing_ok=True)  # it fills the disk, and is of no use
+            raise
         half.replace(self._folder / f"checkpoint-{checkpoint.steps:010d}.npz")
         for path in self._outdated(time.time()):
             path.unlink(missing_ok=True)
@@ -116,8 +133,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Checkpoint]:
             raise ValueError(f"its format is {document['format']}, not {FORMAT}")
         arrays = {name: file[name] for name in file.files}
     state, best = (
-        [arrays[f"{kind}-{i}"] for i in range(sum(n.startswith(f"{kind}-") for n in arrays))]
-        for kind in ("state", "best")
+        [arrays[f"{kind}-{i}"] for i in range(count)]
+        for kind, count in zip(("state", "best"), document["arrays"], strict=True)
     )
     return document, Checkpoint(document["steps"], document["place"], state, best)
 
