@@ -103,6 +103,7 @@ def pools(data: Dataset) -> list:
         ([(12, 9)] * 3, None, Shape(9, 12, 3)),
         ([(12, 9), (9, 12), (12, 9)], None, Shape(8, 8, 3)),  # the preset's
         ([(300, 300)] * 2, None, Shape(8, 8, 3)),  # too large to be taken as they are
+        ([(20, 7)] * 2, None, Shape(8, 8, 3)),  # too small
         ([(12, 9)] * 2, Shape(5, 6, 1), Shape(5, 6, 1)),  # as dataset.json says
     ],
 )

@@ -1,7 +1,7 @@
 """Image files, loose or in zips, into pools: one for each role.
 
-The pictures' one shape is what the dataset says; else the size that all of them have, if no side
-is over 256; else the preset's. Their channels are one when every picture is grey, else three.
+The pictures' one shape is what the dataset says; else the size that all of them have, if its sides
+are 8 to 256; else the preset's. Their channels are one when every picture is grey, else three.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.errors import BadData
 
 ROLES = ("train", "test", "validation")
+SMALLEST_OWN_SIDE = 8  # pixels; networks have nothing left of smaller ones, so they are scaled up
 LARGEST_OWN_SIDE = 256  # pixels; larger pictures are scaled down even if all have one size
 MOST_UNREADABLE = 0.2  # of all images
 NAMED = 20  # unreadable images in a note
@@ -215,7 +216,8 @@ def _decide(
         if header is not None:
             sizes.add((header.width, header.height))
             grey = grey and header.grey
-    if len(sizes) == 1 and max(size := next(iter(sizes))) <= LARGEST_OWN_SIDE:
+    size = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
+    if SMALLEST_OWN_SIDE <= min(size) and max(size) <= LARGEST_OWN_SIDE:
         width, height = size
     else:
         width = height = preset_side()
