@@ -194,6 +194,19 @@ def test_the_model_card_has_the_metrics_of_the_weights_that_are_kept(tmp_path: P
     assert {m["name"]: m["value"] for m in details["training_metrics"]} == asdict(second)
 
 
+def test_the_model_card_calls_no_class_of_few_held_out_rows_weak(tmp_path: Path) -> None:
+    test = pool(60, seed=1, path="b_test.csv")
+    kept = np.flatnonzero((test.labels != 1) | (np.cumsum(test.labels == 1) <= 2))
+    test = Pool.of(test.pixels[kept], test.labels[kept])
+    heldout = answers_for(test.rows(), 3)
+    heldout[test.labels == 1] = [1, 0, 0]  # wrong, but of two rows that says nothing
+    write_reports(tmp_path, findings_of(split_of(pool(100), test), CLASSES, heldout=heldout))
+    card = json.loads((tmp_path / "model_card.json").read_text(encoding="utf-8"))
+    told = card["intended_uses"]["factors_affecting_model_efficiency"]
+    assert "circle" in told
+    assert "cross" not in told
+
+
 def texts(document: object) -> list[str]:
     if isinstance(document, dict):
         return [text for value in document.values() for text in texts(value)]

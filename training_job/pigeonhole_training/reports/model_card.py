@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pigeonhole_training.export.artifact import write_json
 from pigeonhole_training.reports import html
+from pigeonhole_training.reports.evaluation_part import weakest
 from pigeonhole_training.reports.findings import Findings
 from pigeonhole_training.reports.part import Part
 from pigeonhole_training.reports.words import count, listed, percent, span
@@ -187,7 +188,7 @@ def _uses(findings: Findings) -> str:
 
 def _factors(findings: Findings) -> str:
     own = findings.evaluation["challenger"]
-    weak = sorted(own["recall"], key=lambda name: own["recall"][name])[:3]
+    weak = weakest(findings)[:3]
     text = "Framing, light and background as in the training images."
     if weak:
         each = [f"{html.short(name)} {percent(own['recall'][name], 0)}" for name in weak]
@@ -219,7 +220,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("Weights", f"{findings.run.model.count_params():,}"),
         (
             "Training",
-            f"{len(findings.epochs)} epochs, batches of {recipe.batch_size}, "
+            f"{count(len(findings.epochs), 'epoch')}, batches of {recipe.batch_size}, "
             f"{recipe.optimizer}, seed {recipe.seed}",
         ),
         (

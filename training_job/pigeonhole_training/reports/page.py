@@ -49,17 +49,11 @@ def render(findings: Findings, parts: dict[str, Part]) -> Markup:
 
 def _about(findings: Findings) -> Markup:
     recipe = findings.run.recipe
-    return html.join(
-        [
-            Markup(
-                "<code>{}</code>, preset <b>{}</b>, {} epochs, data version <code>{}</code>"
-            ).format(
-                html.clean(findings.training_job or "a job without a name"),
-                html.clean(recipe.preset),
-                len(findings.epochs),
-                html.clean(findings.version.version[:12]),
-            )
-        ]
+    return Markup("<code>{}</code>, preset <b>{}</b>, {}, data version <code>{}</code>").format(
+        html.clean(findings.training_job or "a job without a name"),
+        html.clean(recipe.preset),
+        count(len(findings.epochs), "epoch"),
+        html.clean(findings.version.version[:12]),
     )
 
 
