@@ -217,7 +217,7 @@ def _decide(
             sizes.add((header.width, header.height))
             grey = grey and header.grey
     size = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
-    if SMALLEST_OWN_SIDE <= min(size) and max(size) <= LARGEST_OWN_SIDE:
+    if min(size) >= SMALLEST_OWN_SIDE and max(size) <= LARGEST_OWN_SIDE:
         width, height = size
     else:
         width = height = preset_side()
