@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -355,6 +356,8 @@ def label_problem(text: str, called: str = "label") -> str | None:
         return f"the {called} is longer than {LONGEST_LABEL} characters"
     if any("\ud800" <= char <= "\udfff" for char in text):
         return f"the {called} is not UTF-8 text"
+    if any(unicodedata.category(char) == "Cc" for char in text):
+        return f"{called} {text[:30]!r} has control characters in it: take them out"
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.datasets.csvrows import label_problem
 from chalicelib.datasets.problem import Problem
 
 SETTINGS_FILE = "dataset.json"
@@ -158,6 +159,8 @@ def _classes(value: Any) -> tuple[str, ...]:
     )
     if not fine:
         raise _Wrong("must be a list of different, non-empty names, in UTF-8")
+    if problem := next(filter(None, (label_problem(name, "name") for name in value)), None):
+        raise _Wrong(f"cannot be used: {problem}")
     return tuple(value)
 
 

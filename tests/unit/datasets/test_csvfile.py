@@ -160,6 +160,8 @@ def test_labels_may_be_words() -> None:
         (csv(row("Bag"), row(3)), 2, 1, "label '3'"),
         (csv(row(0), row("")), 2, 1, "label is empty"),
         (csv(row("Bag"), row(" Bag")), 2, 1, "spaces"),
+        (csv(row("Bag"), row("Ba\x00g")), 2, 1, "control characters"),
+        (csv(row("Bag"), row("Ba\rg")), 2, 1, "control characters"),
         (csv(row("Bag"), row("B" * 101)), 2, 1, "longer than 100"),
         (csv(row("Bag")) + b"\xff" + row("x").encode(), 2, 1, "UTF-8"),
         (csv(row(0), "", row(1)), 2, None, "empty line"),

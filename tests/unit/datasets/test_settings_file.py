@@ -112,6 +112,8 @@ def test_all_settings_are_read() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
+        ({"classes": ["a", "b "]}, "classes cannot be used: name 'b ' has spaces around it"),
+        ({"classes": ["a", "b\nc"]}, "control characters"),
         ({"presets": "x"}, "'presets' is no setting; classes, preset, hyperparameters, shape"),
         ({"preset": "resnet"}, "preset must be one of default, default-large, dense-256-128-32,"),
         ({"preset": 3}, "not 3"),

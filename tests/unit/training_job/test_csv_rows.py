@@ -141,6 +141,13 @@ def test_values_from_0_to_1_become_the_nearest_of_256(tmp_path: Path) -> None:
             read_as(tmp_path, b"0,0,0,0,1\n" + bad, file, unit)
 
 
+def test_quotes_may_be_part_of_a_label(tmp_path: Path) -> None:
+    content = b'5",1,2,3,4\n"5",1,2,3,4\n"5""",1,2,3,4\n'
+    version = replace(VERSION, labels=("5", '5"'))
+    rows = read_as(tmp_path, content, SourceFile("a.csv", 1, None, "train", rows=3), version)
+    assert rows.labels.tolist() == [1, 0, 1]
+
+
 def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
     rows = read(tmp_path, TWO_ROWS + b"0,1.0,2.0,3.0,255.0\n")
     assert rows.pixels[2].ravel().tolist() == [1, 2, 3, 255]

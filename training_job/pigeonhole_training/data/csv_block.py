@@ -73,7 +73,12 @@ class BlockParser:
             fields = line.split(b",", self._column + 1)
             if len(fields) <= self._column:
                 return None
-            label = self._index.get(fields.pop(self._column).strip(b' "\t'))
+            written = fields.pop(self._column).strip(b" \t")
+            if len(written) > 1 and written[:1] == written[-1:] == b'"':
+                written = written[1:-1]
+            if b'"' in written:  # part of the label, perhaps
+                return None
+            label = self._index.get(written)
             if label is None:
                 return None
             labels.append(label)
