@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.datasets.choices import Instances, choices
 from chalicelib.datasets.request import volume
+from chalicelib.datasets.settings_file import CHOICES
 from localcloud.sagemaker.validation import operation_model, validate
 from tests.unit.datasets.world import SETTINGS, Broken, World, good, with_settings
 
@@ -183,3 +186,15 @@ def test_data_that_was_trained_already_still_tells_on_what(world: World) -> None
     assert again["outcome"] == "AlreadyTrained"
     assert (again["preset"], again["instances"]) == (first["preset"], first["instances"])
     assert again["instances"] == "2 x ml.m5.xlarge"
+
+
+def test_the_words_that_hyperparameters_take_are_those_of_the_training_job() -> None:
+    config = Path(__file__).parents[3] / "training_job" / "pigeonhole_training" / "config.py"
+    theirs = {
+        target.id.lower(): ast.literal_eval(node.value)
+        for node in ast.parse(config.read_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert {name: theirs[name] for name in CHOICES} == CHOICES
