@@ -139,7 +139,8 @@ def _fields(line: bytes) -> list[str]:
 
 def _headed(found: CsvFile, line: bytes, label: str | None) -> Take:
     """How to take rows apart under this header; notes the label's column."""
-    columns = [field.strip() for field in _fields(line)]
+    text = line.decode("utf-8", "replace").encode()  # it may be told to people
+    columns = [field.strip() for field in _fields(text)]
     if _INDEX.fullmatch(columns[0]):
         found.hopeless(
             "the first column has no name, as the row numbers that pandas writes: "

@@ -11,6 +11,7 @@ from chalicelib.datasets.content import Content
 from chalicelib.datasets.inspection import Inspection, shape_json
 from chalicelib.datasets.problem import Problem
 
+LONGEST_SUMMARY = 2000  # characters: it becomes the dataset's message, and zips have endless names
 SHOWN = 50  # problems, classes and ignored files in a report
 ROLES = {"train": "to train with", "validation": "to choose by", "test": "held out"}
 
@@ -41,7 +42,7 @@ def report_of(
         "dataset": dataset,
         "version": version,
         "ok": ok,
-        "summary": summary,
+        "summary": summary[:LONGEST_SUMMARY],
         "problems": [asdict(problem) for problem in problems[:SHOWN]],
         "problem_count": len(problems),
         "notes": inspection.notes,

@@ -86,6 +86,9 @@ def test_the_labels_column_may_be_named_by_the_settings() -> None:
     assert read_csv("a.csv", io.BytesIO(body), "emotion").labels == {"3": 2}
     [problem] = read_csv("a.csv", io.BytesIO(body), "mood").problems
     assert "'mood'; the header has no such, but label" in problem.reason
+    latin = csv("größe,a,b").decode().encode("latin-1") + csv("1,2,3")
+    [problem] = read_csv("a.csv", io.BytesIO(latin), "größe").problems
+    assert "but gr\ufffd\ufffde, a, b" in problem.reason
     [problem] = read_csv("a.csv", io.BytesIO(good()), "mood").problems
     assert "the file has no header" in problem.reason
 

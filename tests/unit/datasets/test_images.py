@@ -146,6 +146,15 @@ def test_a_zip_of_csvs_has_an_entry_for_each() -> None:
     assert read(world, "train.manifest")[1:] == ["archive.zip"]
 
 
+def test_names_without_end_do_not_burst_the_datasets_state() -> None:
+    world = World()
+    world.put("a.zip", zipped({f"{number}{'x' * 60_000}.txt": b"" for number in range(5)}))
+    world.ready()
+    assert world.settle()["outcome"] == "Refused"
+    [(_, state)] = world.table.held.values()
+    assert len(state) < 10_000
+
+
 def test_nothing_of_a_zip_that_is_refused_is_read() -> None:
     body = zipped({"a.csv": good(), "../b.csv": b"", "bomb.csv": csv("0,x")})
     _, report = checked({"a.zip": body, "b.csv": good()})
