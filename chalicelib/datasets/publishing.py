@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from chalicelib import names
@@ -30,7 +31,6 @@ def awaited(parts: Parts, state: State) -> State | Move:
     if found is not None:
         return _taken_up(parts, state, found)
     if state.publishing != job:
-        parts.queues.work("reports", dataset=state.dataset, job=job)
         until = iso(parts.clock() + timedelta(seconds=WAIT_SECONDS))
         asked = replace(
             state,
@@ -38,7 +38,9 @@ def awaited(parts: Parts, state: State) -> State | Move:
             publish_until=until,
             message=f"the reports of training job {job} are being published",
         )
-        return rest(asked, wake=WAIT_SECONDS)
+        # Behind the write: of reconcilers side by side, one asks.
+        ask = partial(parts.queues.work, "reports", dataset=state.dataset, job=job)
+        return rest(asked, wake=WAIT_SECONDS, then=ask)
     if state.publish_until is None:
         return state
     left = -parts.seconds_since(state.publish_until)
