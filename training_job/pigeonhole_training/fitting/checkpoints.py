@@ -89,8 +89,9 @@ class Checkpoints:
         except OSError:
             half.unlink(missing_ok=True)  # it fills the disk, and is of no use
             raise
-        half.replace(self._folder / f"checkpoint-{checkpoint.steps:010d}.npz")
-        for path in self._outdated(time.time()):
+        kept = self._folder / f"checkpoint-{checkpoint.steps:010d}.npz"
+        half.replace(kept)
+        for path in self._outdated(kept, time.time()):
             path.unlink(missing_ok=True)
 
     def newest(self) -> Checkpoint | None:
@@ -113,12 +114,15 @@ class Checkpoints:
         for path in (*self._paths(), self._folder / ".checkpoint.tmp"):
             path.unlink(missing_ok=True)
 
-    def _outdated(self, now: float) -> list[Path]:
-        """All but the last two, the newest of the others that is settled, and the next to be."""
-        others = self._paths()[KEPT:]
+    def _outdated(self, last: Path, now: float) -> list[Path]:
+        """All but the last two, the newest of the others that is settled, and the next to be. What
+        has more steps than `last` was not used: it is damaged or another run's."""
+        paths = self._paths()
+        ahead = [path for path in paths if path.name > last.name]
+        others = paths[len(ahead) + KEPT :]
         settled = [path for path in others if now - path.stat().st_mtime >= SETTLED_SECONDS]
         fresh = [path for path in others if path not in settled]
-        return [path for path in others if path not in (*settled[:1], *fresh[-1:])]
+        return ahead + [path for path in others if path not in (*settled[:1], *fresh[-1:])]
 
     def _paths(self) -> list[Path]:
         """Newest first."""
