@@ -19,12 +19,15 @@ def keys(cloud: Cloud, prefix: str) -> list[str]:
 
 def log(cloud: Cloud, job: str, host: str) -> list[str]:
     """What the job printed on this host, in order."""
+    stream = f"{job}/{host}-"
     pages = (
         cloud.client("logs")
         .get_paginator("filter_log_events")
-        .paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/{host}-")
+        .paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=stream)
     )
     events = [event for page in pages for event in page["events"]]
+    # the local cloud's logs answer for every stream of the group, whatever prefix is asked for
+    events = [event for event in events if event["logStreamName"].startswith(stream)]
     return [event["message"] for event in sorted(events, key=lambda e: e["timestamp"])]
 
 
