@@ -158,6 +158,8 @@ def _check_whole(found: Zip, members: list[zipfile.ZipInfo], size: int) -> None:
     unpacked = sum(info.file_size for info in members)
     if any(info.flag_bits & _ENCRYPTED for info in members):
         found.wrong("the zip is encrypted: pack the files without a password")
+    if any(not 0 <= info.header_offset < size for info in members):
+        found.wrong("the compressed file is broken: its directory points to places outside of it")
     if sum(info.compress_size for info in members) > size:
         found.wrong("the members of the zip overlap: nothing of it is read. Pack the files anew")
     if unpacked > max(LARGEST_UNASKED, size * LARGEST_RATIO):

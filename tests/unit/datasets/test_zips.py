@@ -83,6 +83,7 @@ def put(offset: int, layout: str, value: int) -> Callable[[bytearray, int], None
         (put(10, "<H", 9), "method 9"),
         (put(24, "<I", 2**31), "times its size"),
         (put(20, "<I", 2**30), "overlap"),
+        (put(42, "<I", 2**30), "points to places outside of it"),
     ],
 )
 def test_what_its_directory_says_may_refuse_the_zip(
