@@ -83,3 +83,8 @@ def test_reliability_against_a_worked_example() -> None:
     expected = -np.log([7 / 8, 1 / 8, 5 / 8, 5 / 8]).mean()
     assert found.log_loss == pytest.approx(expected, abs=1e-6)
     assert all(each.confidence is None for each in found.bins if not each.rows)
+
+
+def test_a_model_that_is_certain_and_right_has_a_loss_of_plain_zero() -> None:
+    certain = np.array([[1, 0], [0, 1]], np.float32)
+    assert str(reliability(certain, np.array([0, 1], np.int32)).log_loss) == "0.0"

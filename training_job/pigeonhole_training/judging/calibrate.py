@@ -123,7 +123,7 @@ def reliability(probabilities: Probabilities, labels: Labels, bins: int = BINS) 
     kept = np.bincount(place, right, bins)
     ece = np.abs(promised - kept).sum() / max(1, len(labels))
     return Reliability(
-        log_loss=round(float(-_logs(of_truth).mean()), 6),
+        log_loss=round(float(abs(_logs(of_truth).mean())), 6),  # never -0.0
         ece=round(float(ece), 6),
         bins=tuple(
             Bin(
