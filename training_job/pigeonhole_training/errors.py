@@ -6,6 +6,7 @@ JobError               its text is the job's failure reason: one or two sentence
 ├── BadData            the data cannot be trained on
 ├── BadChampion        the champion's archive cannot be judged
 ├── TrainingDiverged   the loss is no longer a number
+├── DeviceFull         network and batch do not fit the device's memory
 ├── HostLost           another host of the job ended or cannot be reached
 ├── BadExport          the exported model does not answer as the trained one
 └── Stopped            SIGTERM or SIGINT
@@ -39,6 +40,16 @@ class BadChampion(JobError):
 
 class TrainingDiverged(JobError):
     """The loss is no longer a number."""
+
+
+class DeviceFull(JobError):
+    """Network and batch do not fit the device's memory."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the network and a batch of images do not fit the device's memory: choose a smaller "
+            "batch_size, or an instance whose GPU has more memory"
+        )
 
 
 class HostLost(JobError):

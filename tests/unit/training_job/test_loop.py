@@ -148,9 +148,27 @@ def test_patience_ends_a_run_that_gets_no_better() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_training(tmp_path: Path) -> None:
+    seen = Seen()
+    loop = loop_of(
+        recipe(phases=(Phase(2, 1e38),), optimizer="sgd"),
+        checkpoints=kept(tmp_path),
+        observers=[seen],
+    )
     with pytest.raises(TrainingDiverged, match=r"in epoch 1: .* Try a smaller learning_rate"):
-        loop_of(recipe(phases=(Phase(2, 1e38),), optimizer="sgd"), checkpoints=kept(tmp_path)).fit()
+        loop.fit()
     assert not list(tmp_path.iterdir())
+    # who watches has heard of the step that it ended with
+    assert not np.isfinite([seen.steps[-1].loss, *seen.steps[-1].gradients.values()]).all()
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_nothing(
+    tmp_path: Path, uninterrupted: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    loop = loop_of(RICH, checkpoints=kept(tmp_path / "file"))
+    loop.fit()
+    assert weights(loop) == uninterrupted
+    assert f"No checkpoint could be written after step {4 * STEPS}: " in capsys.readouterr().out
 
 
 def test_measured_steps_say_where_the_time_went() -> None:

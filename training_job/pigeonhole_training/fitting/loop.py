@@ -107,7 +107,7 @@ class Loop:
     def fit(self) -> None:
         """Ends with the weights of the epoch of lowest validation loss.
 
-        Raises TrainingDiverged, HostLost, and, after a checkpoint, Stopped.
+        Raises TrainingDiverged, DeviceFull, HostLost, and, after a checkpoint, Stopped.
         """
         place, state = self._found()
         if self._plan.rows_on_device:
@@ -145,7 +145,8 @@ class Loop:
         steps = phase.epochs * self._order.steps
         scale_loss = self._plan.precision == "mixed_float16"
         optimizer = make_optimizer(self._recipe, phase, steps, self.model, scale_loss)
-        augment = Augment(self._recipe.augment, seed=self._recipe.seed + number)
+        # JAX's seeds have 32 bits
+        augment = Augment(self._recipe.augment, seed=(self._recipe.seed + number) % 2**32)
         objective = Objective(self.model, augment, self._recipe.label_smoothing)
         self._step = Step(objective, optimizer, self._recipe.ema)
         if state is not None:
@@ -188,18 +189,19 @@ class Loop:
             self._engine.wait()
             computed = time.perf_counter()
             self._engine.settle()
-            totals = self._check_finite(place)
             times = StepTimes(
                 step=place.done + 1,
                 rows=self._order.batch // self._engine.hosts,
                 reading=read - asked,
                 copying=copied - read,
                 computing=computed - copied,
-                loss=float(totals[2]),
+                loss=float(self._totals()[2]),
                 gradients=norms(self._step.optimizer),
             )
+            # They hear of the step that ends the run, too: its gradients say what went wrong.
             for observer in self._observers:
                 observer.stepped(times)
+            self._check_finite(place)
 
     def _is_measured(self, done: int) -> bool:
         in_all = self._order.steps * self._recipe.epochs
@@ -291,8 +293,12 @@ class Loop:
             variable.assign(value)
         self.model.optimizer = None
 
-    def _check_finite(self, place: Place) -> NDArray[np.float32]:
+    def _totals(self) -> NDArray[np.float32]:
         totals: NDArray[np.float32] = keras.ops.convert_to_numpy(self._step.totals)
+        return totals
+
+    def _check_finite(self, place: Place) -> NDArray[np.float32]:
+        totals = self._totals()
         if not np.isfinite(totals).all():
             raise _diverged(place)
         return totals
@@ -312,7 +318,10 @@ class Loop:
             "epochs": [asdict(epoch) for epoch in self.epochs],
         }
         state = _values(self._step.state)
-        self._checkpoints.save(Checkpoint(place.done, document, state, self.best.weights))
+        try:
+            self._checkpoints.save(Checkpoint(place.done, document, state, self.best.weights))
+        except OSError as error:  # a full disk: the run itself lacks nothing
+            say(f"No checkpoint could be written after step {place.done}: {error}")
         self._wait_to_save(time.perf_counter() - begins)
 
     def _wait_to_save(self, took: float) -> None:

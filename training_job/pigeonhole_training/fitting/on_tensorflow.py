@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from pigeonhole_training.data.rows import Labels, Pixels, Probabilities
-from pigeonhole_training.errors import HostLost
+from pigeonhole_training.errors import DeviceFull, HostLost
 from pigeonhole_training.fitting.devices import Device, usable
 from pigeonhole_training.fitting.engine import Forward, HostBatch, Step
 from pigeonhole_training.fitting.gpus import gpu_memories
@@ -47,7 +47,7 @@ class TensorFlowEngine:
         self.hosts, self.host = hosts, host
         self._strategy: tf.distribute.Strategy | None = None
         if hosts > 1:
-            with _lost_hosts():
+            with _reasons(hosts):
                 self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self.devices = usable(list_devices(hosts, host))
         if hosts == 1 and len(self.devices) > 1:
@@ -88,19 +88,20 @@ class TensorFlowEngine:
 
     def run(self, batch: tuple[Any, ...], stop: bool) -> None:
         """See `Engine`."""
-        with _lost_hosts():
+        with _reasons(self.hosts):
             self._asked = self._step(tf.constant(float(stop)), batch, self._rows)
 
     def wait(self) -> None:
         """See `Engine`."""
         if self.hosts == 1:
-            tf.test.experimental.sync_devices()
+            with _reasons(self.hosts):
+                tf.test.experimental.sync_devices()
         else:  # it would ask the other hosts' devices, too
             self.asked_to_stop()
 
     def asked_to_stop(self) -> bool:
         """See `Engine`."""
-        with _lost_hosts():
+        with _reasons(self.hosts):
             return self.hosts > 1 and self._asked is not None and float(self._asked) > 0
 
     def settle(self) -> None:
@@ -137,7 +138,8 @@ class TensorFlowEngine:
             return tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
 
         def forward(pixels: Pixels) -> Probabilities:
-            return np.asarray(compute(tf.constant(pixels)))
+            with _reasons(1):  # no other host takes part
+                return np.asarray(compute(tf.constant(pixels)))
 
         return forward
 
@@ -154,7 +156,7 @@ class TensorFlowEngine:
         )
 
     def _from_first(self, values: np.ndarray) -> np.ndarray:
-        with _lost_hosts():
+        with _reasons(self.hosts):
             return np.asarray(self._first_ones(tf.constant(values)))
 
 
@@ -280,8 +282,14 @@ def _own(variable: keras.Variable, context: Any, value: Any = None) -> Any:
 
 
 @contextmanager
-def _lost_hosts() -> Iterator[None]:
+def _reasons(hosts: int) -> Iterator[None]:
+    """Says in our words what people can do something about. With one host, errors that tell of a
+    lost one are of something else, and stay what they are."""
     try:
         yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise DeviceFull from error
     except _LOST as error:
+        if hosts == 1:
+            raise
         raise HostLost from error

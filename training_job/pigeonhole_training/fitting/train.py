@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -54,8 +55,8 @@ def train(
 ) -> Trained:
     """Trains the network of `config`'s preset; the validation rows choose the best epoch.
 
-    Raises BadRequest, TrainingDiverged, HostLost, Stopped; after the last, the checkpoints in
-    `config.checkpoint_dir` let the same call go on where this one stopped.
+    Raises BadRequest, TrainingDiverged, DeviceFull, HostLost, Stopped; after the last, the
+    checkpoints in `config.checkpoint_dir` let the same call go on where this one stopped.
     """
     training, hyperparameters = split.training, config.hyperparameters
     preset = preset_of(hyperparameters.preset)
@@ -88,9 +89,7 @@ def train(
         rows_on_device=plan.rows_on_device,
     )
     say(_sentence(run, shape))
-    checkpoints = Checkpoints(
-        config.checkpoint_dir, _fingerprint(run, version.version, config.code_version), say
-    )
+    checkpoints = Checkpoints(config.checkpoint_dir, _fingerprint(run, version, config), say)
     with precision(model, plan.precision):
         loop = Loop(
             run, engine, plan, order, checkpoints=checkpoints, observers=observers, stop=stop
@@ -117,18 +116,27 @@ def _sentence(run: Run, shape: Shape) -> str:
     )
 
 
-def _fingerprint(run: Run, dataset_version: str, code_version: str) -> dict[str, Any]:
+def _fingerprint(run: Run, version: DatasetVersion, config: JobConfig) -> dict[str, Any]:
     """What the steps of a run follow from. The devices are not in it: a run may be resumed on
     others."""
     layers = [type(layer).__name__ for layer in run.model.layers]
     network = json.dumps([layers, [list(weight.shape) for weight in run.model.weights]])
     return {
-        "dataset": dataset_version,
+        "dataset": version.version,
         "rows": [len(run.training), len(run.validation)],
         "recipe": asdict(run.recipe),
         "network": hashlib.sha256(network.encode()).hexdigest(),
-        "code": code_version,
+        "pretrained_weights": _digests(config.weights_dir) if config.weights_dir else [],
+        "code": config.code_version,
         "backend": run.backend,
         "keras": keras.version(),
         "precision": run.precision,
     }
+
+
+def _digests(folder: Path) -> list[str]:
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
