@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from pigeonhole_training.watching import resources
 from pigeonhole_training.watching.bounded import Bounded
 from pigeonhole_training.watching.guard import Guarded
 from pigeonhole_training.watching.observer import Epoch, Run, StepTimes
-from pigeonhole_training.watching.profile import GIB, Sample
+from pigeonhole_training.watching.profile import GIB, Machine, Sample
 
 from tests.unit.training_job.watched import (
     CLASSES,
     Training,
     healthy_network,
     network,
+    run_of,
     some_rows,
     train_watched,
 )
@@ -30,7 +32,9 @@ import keras  # isort: skip - after the backend was chosen
 from pigeonhole_training.reports import profile_part
 from pigeonhole_training.watching.activations import Probe
 from pigeonhole_training.watching.gradients import norms, watch
+from pigeonhole_training.watching.job import JobWatch
 from pigeonhole_training.watching.tensorboard import TensorBoard
+from pigeonhole_training.watching.watch import Watch
 from tensorboard.backend.event_processing.event_accumulator import (
     IMAGES,
     TENSORS,
@@ -187,6 +191,74 @@ def test_an_observer_that_fails_is_heard_of_once_and_the_run_goes_on() -> None:
     assert said == ["Watching has ended early, the training goes on without it: OSError: disk full"]
     with pytest.raises(Stopped):
         Guarded(_Failing(Stopped()), "Watching", said.append).stepped(StepTimes(1, 1, 0, 0, 0))
+
+
+def test_a_gradient_that_is_no_number_is_said_at_once_and_once() -> None:
+    said: list[str] = []
+    watching = Watch(machine=Machine(2, 8 * GIB), tell=said.append)
+    watching.started(run_of(healthy_network(), Training(ROWS)))
+    for step in (1, 2, 3):
+        watching.stepped(StepTimes(step, 32, 0, 0, 1, np.nan, {"a/kernel": np.nan, "b/kernel": 1}))
+    watching.close()
+    (line,) = said
+    assert line.startswith("Watching: At step 1 the gradient of a/kernel was no longer a finite")
+
+
+def test_an_epoch_of_many_steps_takes_no_more_memory_than_one_of_few() -> None:
+    watching = Watch(machine=Machine(2, 8 * GIB), tell=lambda _: None)
+    watching.started(run_of(network(layers.Flatten()), Training(ROWS)))
+    gradients = {f"layer {i}": 1.0 for i in range(100)}
+
+    def taken(steps: int) -> int:
+        for step in range(steps):
+            watching.stepped(StepTimes(step, 32, 0, 0, 1, 1.0, gradients))
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = taken(2_000)
+    after = taken(20_000)
+    tracemalloc.stop()
+    watching.close()
+    assert after - before < 200_000
+
+
+def test_a_job_goes_on_when_judging_its_profile_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    watching = JobWatch(None)
+    one_class = ROWS.where(ROWS.labels == 0)
+    (observer,) = watching.observers
+    observer.started(run_of(healthy_network(), Training(one_class)))
+    assert watching.profile({}) is not None
+    assert watching.profile(dict.fromkeys(CLASSES)) is None  # type: ignore[arg-type]
+    watching.close()
+    assert "The report has no profile: judging it failed: TypeError" in capsys.readouterr().out
+
+
+class _ShareOfAGpu:
+    """NVML where it tells less than of a whole GPU."""
+
+    def nvmlInit(self) -> None:
+        """There is a driver."""
+
+    def nvmlShutdown(self) -> None:
+        """Nothing is held."""
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 1
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        return index
+
+    def nvmlDeviceGetName(self, _: int) -> str:
+        return "a share"
+
+    def nvmlDeviceGetMemoryInfo(self, _: int) -> None:
+        raise RuntimeError("Not Supported")
+
+
+def test_a_gpu_that_tells_nothing_is_none() -> None:
+    gpus = resources.Gpus(_ShareOfAGpu())
+    assert (gpus.describe(), gpus.use()) == ((), ())
+    gpus.close()
 
 
 def test_the_sampler_ends_with_what_it_raises() -> None:

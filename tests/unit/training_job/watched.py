@@ -82,6 +82,23 @@ class Training:
     eager: bool = False  # quicker for a few steps of a deep network than to trace it
 
 
+def run_of(model: keras.Model, how: Training) -> Run:
+    """What observers hear when `model` is about to be trained so."""
+    return Run(
+        model=model,
+        recipe=Recipe("test", (Phase(how.epochs, 1e-3),), how.batch_size),
+        training=how.training,
+        validation=how.validation,
+        classes=tuple(how.classes),
+        steps_per_epoch=len(how.training) // how.batch_size,
+        backend=keras.backend.backend(),
+        devices=("cpu:0",),
+        hosts=1,
+        precision="float32",
+        rows_on_device=False,
+    )
+
+
 def train_watched(
     model: keras.Model,
     how: Training,
@@ -98,19 +115,7 @@ def train_watched(
         run_eagerly=how.eager,
     )
     steps = len(how.training) // how.batch_size
-    run = Run(
-        model=model,
-        recipe=Recipe("test", (Phase(how.epochs, 1e-3),), how.batch_size),
-        training=how.training,
-        validation=how.validation,
-        classes=tuple(how.classes),
-        steps_per_epoch=steps,
-        backend=keras.backend.backend(),
-        devices=("cpu:0",),
-        hosts=1,
-        precision="float32",
-        rows_on_device=False,
-    )
+    run = run_of(model, how)
     for observer in observers:
         observer.started(run)
     rng = np.random.default_rng(0)

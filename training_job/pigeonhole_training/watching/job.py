@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pigeonhole_training.data.rows import Labels
+from pigeonhole_training.progress import say
 from pigeonhole_training.watching.observer import Observer
 from pigeonhole_training.watching.profile import Profile
 from pigeonhole_training.watching.tensorboard import TensorBoard
@@ -33,11 +34,19 @@ class JobWatch:
             self._tensorboard.judged(labels, answers, classes)
 
     def profile(self, recall: Mapping[str, float]) -> Profile | None:
-        """What was seen, judged; None where no step was. `recall` is by class on held-out rows."""
-        return self._watch.profile(recall)
+        """What was seen, judged; None where no step was, or where judging fails, which is said:
+        the model is there by now. `recall` is by class on held-out rows."""
+        try:
+            return self._watch.profile(recall)
+        except Exception as error:
+            say(f"The report has no profile: judging it failed: {type(error).__name__}: {error}")
+            return None
 
     def close(self) -> None:
         """Ends the sampling and closes the event file."""
         self._watch.close()
         if self._tensorboard:
-            self._tensorboard.close()
+            try:
+                self._tensorboard.close()
+            except OSError as error:  # what it still held did not fit the disk
+                say(f"The event file for TensorBoard is not whole: {error}")

@@ -111,7 +111,7 @@ class DeadUnits:
 
 @dataclass(frozen=True)
 class EpochTimes:
-    """Median seconds of an epoch's measured steps."""
+    """Median seconds of an epoch's measured steps; `steps` of them are what it is the median of."""
 
     epoch: int
     steps: int

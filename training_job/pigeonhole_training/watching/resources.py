@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import threading
 import time
@@ -58,33 +59,35 @@ def _read(path: Path) -> str:
 
 
 class Gpus:
-    """The host's NVIDIA GPUs as their driver's library (NVML) tells of them; none without it."""
+    """The host's NVIDIA GPUs as their driver's library (NVML) tells of them; none without it.
 
-    def __init__(self) -> None:
+    nvml: the library's Python module; None: pynvml
+    """
+
+    def __init__(self, nvml: Any = None) -> None:
         self._handles: list[Any] = []
         self._nvml: Any = None
-        try:
-            import pynvml  # noqa: PLC0415
-
-            pynvml.nvmlInit()
-        except Exception:  # no package, no driver, no GPU: NVML has an error class for each
-            return
-        self._nvml = pynvml
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            self._handles.append(pynvml.nvmlDeviceGetHandleByIndex(index))
+        self._described: tuple[Gpu, ...] = ()
+        # No package, no driver, no GPU, or one that does not tell what is asked (a share of a GPU):
+        # NVML has an error class for each, and none of them is a reason not to train.
+        with contextlib.suppress(Exception):
+            nvml = nvml or importlib.import_module("pynvml")
+            nvml.nvmlInit()
+            self._nvml = nvml
+            handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+            self._described = tuple(self._description(handle) for handle in handles)
+            self._handles = handles
 
     def describe(self) -> tuple[Gpu, ...]:
         """Name and memory of each."""
-        found = []
-        for handle in self._handles:
-            name = self._nvml.nvmlDeviceGetName(handle)
-            found.append(
-                Gpu(
-                    name=name.decode() if isinstance(name, bytes) else name,
-                    memory=int(self._nvml.nvmlDeviceGetMemoryInfo(handle).total),
-                )
-            )
-        return tuple(found)
+        return self._described
+
+    def _description(self, handle: Any) -> Gpu:
+        name = self._nvml.nvmlDeviceGetName(handle)
+        return Gpu(
+            name=name.decode() if isinstance(name, bytes) else name,
+            memory=int(self._nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        )
 
     def use(self) -> tuple[GpuUse, ...]:
         """What each is doing. NVML averages `busy` over the last sixth of a second to second."""

@@ -200,7 +200,8 @@ def _mean_square(profile: Profile, steps: Sequence[Gradients], path: str) -> lis
 
 
 def dead_units(profile: Profile) -> Finding | None:
-    """A layer more than half of whose ReLU units fire on no probe row, after the last epoch."""
+    """A layer more than half of whose ReLU units fire on next to no probe row, after the last
+    epoch."""
     if not profile.dead_units:
         return None
     last = profile.dead_units[-1].epoch
@@ -212,7 +213,7 @@ def dead_units(profile: Profile) -> Finding | None:
         "dead_units",
         "warning",
         f"After epoch {last}, {worst.dead} of the {worst.units} units of {worst.layer} "
-        f"({worst.share:.0%}) never fire"
+        f"({worst.share:.0%}) fire on less than 1% of the rows that were looked at"
         + (
             f"; {len(dead)} layers have more than {DEAD_SHARE:.0%} such units." if dead[1:] else "."
         ),

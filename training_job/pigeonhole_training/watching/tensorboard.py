@@ -135,9 +135,9 @@ class TensorBoard:
     def close(self) -> None:
         """Closes the file."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
     def _scalar(self, tag: str, value: float, step: int | None = None) -> None:
         self._summary(scalar_pb(tag, np.float32(value)), step)

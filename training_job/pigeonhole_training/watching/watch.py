@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -88,7 +88,7 @@ class Watch:
         self._last_dead: tuple[DeadUnits, ...] = ()
         self._next_probe = 0.0
         self._widest = 0
-        self._of_epoch: list[StepTimes] = []
+        self._of_epoch: Bounded[StepTimes] = Bounded(MAX_STEPS)
         self._broken: StepTimes | None = None
         self._peak_memory = 0
         self._gpu_peak: tuple[int, ...] = ()
@@ -118,25 +118,23 @@ class Watch:
         if not self._sizes.keys() >= times.gradients.keys() and self._run is not None:
             self._know_variables(self._run)
         self._steps.add(times)
-        self._of_epoch.append(times)
+        self._of_epoch.add(replace(times, gradients={}))
         if times.gradients:
             self._keep_gradients(times)
         finite = all(map(math.isfinite, times.gradients.values())) and not math.isinf(times.loss)
         if not finite and self._broken is None:
             self._broken = times
+            self._say_early()  # the run may be over before its epoch is
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Keeps the epoch, counts dead units, and says what the rules find by now."""
         self._epochs.add(epoch)
         if self._of_epoch:
-            self._times.add(_usual(epoch.epoch, self._of_epoch))
-            self._of_epoch = []
+            self._times.add(_usual(epoch.epoch, self._of_epoch.entries))
+            self._of_epoch = Bounded(MAX_STEPS)
         if time.perf_counter() >= self._next_probe:
             self._count_dead(epoch.epoch)
-        for finding in judge(self._collected(), EARLY):
-            if finding.rule not in self._told and finding.severity != "info":
-                self._told.add(finding.rule)
-                self._tell(f"Watching: {finding.seen} {finding.do}")
+        self._say_early()
 
     def ended(self) -> None:
         """Counts dead units in the weights that are kept, and ends the sampling."""
@@ -185,6 +183,12 @@ class Watch:
             seconds=self._seconds or time.perf_counter() - self._start,
             notes=tuple(self._notes),
         )
+
+    def _say_early(self) -> None:
+        for finding in judge(self._collected(), EARLY):
+            if finding.rule not in self._told and finding.severity != "info":
+                self._told.add(finding.rule)
+                self._tell(f"Watching: {finding.seen} {finding.do}")
 
     def _count_dead(self, epoch: int) -> None:
         if self._probe is None or not self._probe.layers:
@@ -248,7 +252,7 @@ def _settings(run: Run) -> Settings:
     )
 
 
-def _usual(epoch: int, steps: list[StepTimes]) -> EpochTimes:
+def _usual(epoch: int, steps: Sequence[StepTimes]) -> EpochTimes:
     return EpochTimes(
         epoch,
         len(steps),
