@@ -102,9 +102,19 @@ def _published(parts: Parts, dataset: str, job: str) -> Mapping[str, Any] | None
 
 
 def _taken_up(parts: Parts, state: State, found: Mapping[str, Any]) -> State:
-    state = replace(state, publishing=None, publish_until=None, report_problem=found.get("problem"))
+    state = replace(state, publishing=None, publish_until=None, report_problem=_problem(found))
     if not found.get("page"):
         return state
     state = replace(state, report=page(parts, state.dataset, str(found["training_job"])))
     version = state.version or ""
     return state.remember(version, replace(state.past_of(version), report=state.report))
+
+
+def _problem(found: Mapping[str, Any]) -> str | None:
+    """What people should know of what was published."""
+    problem: str | None = found.get("problem")
+    count = int(found.get("left_out_count", 0))
+    if problem or not count:
+        return problem
+    files = "1 file was" if count == 1 else f"{count:,} files were"
+    return f"{files} left out; published.json beside it says why"

@@ -242,6 +242,16 @@ def test_too_large_and_too_many_are_left_out_and_said(
     assert "reports are incomplete" in world.log.getvalue()
 
 
+def test_people_read_that_a_report_is_not_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "LARGEST", 500)
+    world.reports["reports/large.csv"] = b"x" * 501
+    status = world.drop(good())
+    assert status["report"].endswith("/index.html")
+    assert "1 file was left out; published.json beside it says why" in status["message"]
+
+
 def test_only_a_job_of_the_dataset_is_published(world: World) -> None:
     world.datasets.publish({"dataset": "other", "job": JOB})
     world.datasets.publish({"dataset": "fm", "job": "somebody-elses"})
