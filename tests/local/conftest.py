@@ -165,6 +165,19 @@ class Cloud:
         )
         return [job["TrainingJobName"] for job in jobs["TrainingJobSummaries"]]
 
+    def training_log(self, job: str, host: str = "algo-1") -> list[str]:
+        """What a training job printed on this host, in order."""
+        stream = f"{job}/{host}-"
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=stream)
+        )
+        events = [event for page in pages for event in page["events"]]
+        # the local cloud's logs answer for every stream of the group, whatever prefix is asked for
+        events = [event for event in events if event["logStreamName"].startswith(stream)]
+        return [event["message"] for event in sorted(events, key=lambda e: e["timestamp"])]
+
     def queue_depth(self, output: str) -> int:
         """Messages (waiting and in flight) in the queue that this stack output names.
 

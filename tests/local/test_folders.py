@@ -59,13 +59,6 @@ def report(cloud: Cloud, status: Mapping[str, Any], name: str) -> bytes:
     return body
 
 
-def training_log(cloud: Cloud, job: str) -> str:
-    events = cloud.client("logs").filter_log_events(
-        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/algo-1"
-    )["events"]
-    return "\n".join(event["message"] for event in events)
-
-
 def assert_answers(cloud: Cloud, dataset: str) -> None:
     """Images that the model has never seen, as people would send them."""
     for label in photos.CLASSES:
@@ -94,7 +87,7 @@ def test_folders_of_images_go_live_without_those_that_cannot_be_read(
     found = json.loads(report(cloud, status, "report.json"))
     assert (found["kind"], found["loose_images"]) == ("images", len(files))
     assert found["class_rows"]["disc"] == {"train": 120, "validation": 0, "test": 115}
-    log = training_log(cloud, status["training_job"])
+    log = "\n".join(cloud.training_log(status["training_job"]))
     assert f"47 of {len(files)} images could not be read and are left out" in log
     assert "train/disc/0.png" in log
     assert_answers(cloud, "shapes")
@@ -117,7 +110,7 @@ def test_a_csv_of_decimals_with_its_label_last_goes_live(
     text = report(cloud, status, "report.txt").decode()
     assert "Images: 48 x 48, grey, values written 0 to 1" in text
     assert "a_test.csv: test, 210 rows, with a header, the label in column 2305" in text
-    log = training_log(cloud, status["training_job"])
+    log = "\n".join(cloud.training_log(status["training_job"]))
     assert "dense-128" in log
     assert "epoch=8;" in log or "epoch=7;" in log
     for label in photos.CLASSES:

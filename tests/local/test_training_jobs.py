@@ -17,20 +17,6 @@ def keys(cloud: Cloud, prefix: str) -> list[str]:
     return [entry["Key"] for entry in listed.get("Contents", ())]
 
 
-def log(cloud: Cloud, job: str, host: str) -> list[str]:
-    """What the job printed on this host, in order."""
-    stream = f"{job}/{host}-"
-    pages = (
-        cloud.client("logs")
-        .get_paginator("filter_log_events")
-        .paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=stream)
-    )
-    events = [event for page in pages for event in page["events"]]
-    # the local cloud's logs answer for every stream of the group, whatever prefix is asked for
-    events = [event for event in events if event["logStreamName"].startswith(stream)]
-    return [event["message"] for event in sorted(events, key=lambda e: e["timestamp"])]
-
-
 def test_hosts_that_are_taken_away_cost_no_more_than_a_moment(cloud: Cloud) -> None:
     settings = {
         "classes": rows.class_names(),
@@ -54,12 +40,12 @@ def test_hosts_that_are_taken_away_cost_no_more_than_a_moment(cloud: Cloud) -> N
     done = cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
     walked = [step["Status"] for step in done["SecondaryStatusTransitions"]]
     assert walked.count("Interrupted") == 1, walked
-    first = log(cloud, job, "algo-1")
+    first = cloud.training_log(job)
     assert any(line.startswith("Resuming after step") for line in first), first
     epochs = [line.partition(";")[0] for line in first if line.startswith("epoch=")]
     assert epochs.count("epoch=1") == 1, epochs
     assert epochs[-1] == f"epoch={EPOCHS}"
-    assert any("This host is done" in line for line in log(cloud, job, "algo-2"))
+    assert any("This host is done" in line for line in cloud.training_log(job, "algo-2"))
     assert keys(cloud, f"reports/{DATASET}/{job}/tensorboard-output/")
     _check_report(cloud, status["report"])
 
