@@ -75,6 +75,12 @@ def test_the_calibrated_network_is_what_both_files_hold(
     np.testing.assert_array_equal(predict(loaded, ROWS, StopFlag()), ours)
 
 
+@pytest.mark.filterwarnings("error:The structure of")
+def test_a_calibrated_network_takes_an_array_as_it_did_before() -> None:
+    served = with_temperature(small("dense"), 2.5)
+    assert np.asarray(served(PIXELS[:2].astype(np.float32))).shape == (2, 3)
+
+
 def test_rows_are_answered_in_order_however_they_are_cut() -> None:
     model = small("dense")
     at_once = np.asarray(model(PIXELS.astype(np.float32)))

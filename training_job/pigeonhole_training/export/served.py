@@ -37,7 +37,7 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
     if temperature == 1.0:
         return model
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     last = model.outputs[0]._keras_history.operation
     taken = {operation.name for operation in model.operations}
     logits = _logits(model, last, _free("logits", taken))
@@ -47,7 +47,8 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
     # the softmax that this one stands for is left out, and with it its name
     kept = taken if _is_last_resort(last) else taken - {last.name}
     softmax = keras.layers.Softmax(name=_free("probabilities", kept), dtype="float32")
-    return keras.Model(model.inputs, softmax(scale(logits)), name=model.name)
+    # the one input, not a list of one: Keras warns of an array in a list's place
+    return keras.Model(model.inputs[0], softmax(scale(logits)), name=model.name)
 
 
 def _free(name: str, taken: set[str]) -> str:
