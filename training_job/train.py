@@ -28,12 +28,13 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from pigeonhole_training.config import Hyperparameters, JobConfig
 from pigeonhole_training.errors import BadRequest, JobError, Stopped
+from pigeonhole_training.fitting.gpus import gpu_memories
 from pigeonhole_training.progress import StopFlag, say
 
 REASON_LENGTH = 1024  # what DescribeTrainingJob shows of the failure file
@@ -108,12 +109,17 @@ def _folder(environment: Mapping[str, str], variable: str, below: str) -> Path:
     return Path(environment.get(variable) or base / below)
 
 
-def choose_backend(environment: os._Environ[str]) -> None:
-    """Chooses Keras' backend and quiets it; must run before Keras is imported."""
+def choose_backend(environment: MutableMapping[str, str], gpus: int | None = None) -> None:
+    """Chooses Keras' backend and quiets it; must run before Keras is imported.
+
+    `gpus`: how many the host has; None: as its driver says.
+    """
     environment.setdefault("KERAS_BACKEND", "tensorflow")
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # The same seed gives the same model, on a GPU too.
-    environment.setdefault("TF_DETERMINISTIC_OPS", "1")
+    if not (len(gpu_memories()) if gpus is None else gpus):
+        # The same seed gives the same model. Not on a GPU: XLA refuses to compile the gradient of
+        # max pooling where TensorFlow is to be deterministic.
+        environment.setdefault("TF_DETERMINISTIC_OPS", "1")
     for noisy in ("absl", "matplotlib", "tensorflow", "tf2onnx"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # Keras' exporter looks for a name that NumPy no longer has, and provides it itself.

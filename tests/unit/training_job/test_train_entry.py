@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pigeonhole_training.config import Hyperparameters
 from pigeonhole_training.errors import BadRequest
-from train import parse_config
+from train import choose_backend, parse_config
 
 
 def test_flags_of_others_are_ignored_and_never_taken_for_ours() -> None:
@@ -53,3 +53,13 @@ def test_a_champion_channel_is_judged_even_if_it_is_empty() -> None:
 def test_a_value_that_cannot_be_used_is_named(flag: str, value: str) -> None:
     with pytest.raises(BadRequest, match=flag.lstrip("-")):
         parse_config([f"{flag}={value}"], {})
+
+
+@pytest.mark.parametrize(("gpus", "flag"), [(0, "1"), (1, None), (4, None)])
+def test_tensorflow_is_deterministic_where_xla_does_not_compile(
+    gpus: int, flag: str | None
+) -> None:
+    environment: dict[str, str] = {}
+    choose_backend(environment, gpus)
+    assert environment["KERAS_BACKEND"] == "tensorflow"
+    assert environment.get("TF_DETERMINISTIC_OPS") == flag
