@@ -65,6 +65,25 @@ for a, b in zip(one, two, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-5)
 print("the same")
 """
+COMPILED = """
+import os, sys
+sys.path[:0] = [{code!r}, {tests!r}]
+from train import choose_backend
+choose_backend(os.environ, gpus=1)
+from pigeonhole_training.data.version import Shape
+from pigeonhole_training.fitting.precision import precision
+from pigeonhole_training.models import default
+from pigeonhole_training.recipe import Phase
+from fitted import loop_of, recipe
+
+model = default.build_network(Shape(6, 6, 1), 3)
+plan = {{"compiled": True, "rows_on_device": True, "precision": "mixed_float16"}}
+with precision(model, plan["precision"]):
+    loop = loop_of(recipe(phases=(Phase(3, 0.05),)), model=model, plan=plan)
+    loop.fit()
+assert loop.epochs[-1].train_loss < loop.epochs[0].train_loss, loop.epochs
+print("compiled")
+"""
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed"
 )
@@ -87,6 +106,13 @@ def test_two_devices_take_the_steps_of_one(backend: str) -> None:
     code = SEVERAL.format(code=str(HERE.parents[2] / "training_job"), tests=str(HERE))
     flags = "--xla_force_host_platform_device_count=2"
     assert "the same" in run(backend, "-c", code, XLA_FLAGS=flags if backend == "jax" else "")
+
+
+def test_a_default_network_is_compiled_as_a_gpu_gets_it() -> None:
+    """By XLA, for this host's CPU: with loss scaling, in the environment that a GPU's job has."""
+    code = COMPILED.format(code=str(HERE.parents[2] / "training_job"), tests=str(HERE))
+    environment = {"TF_DETERMINISTIC_OPS": "0"}  # it may be on in this process
+    assert "compiled" in run("tensorflow", "-c", code, **environment)
 
 
 @needs_jax

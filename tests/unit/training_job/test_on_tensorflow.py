@@ -1,4 +1,4 @@
-"""What is TensorFlow's alone: XLA, and what its errors come to."""
+"""What is TensorFlow's alone: what its errors come to."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from pigeonhole_training.errors import DeviceFull
-from pigeonhole_training.recipe import Phase
 from train import choose_backend
 
 choose_backend(os.environ)
 
 import keras  # noqa: E402
-
-from .fitted import loop_of, recipe  # noqa: E402
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("another backend is chosen", allow_module_level=True)
@@ -54,9 +51,3 @@ def test_what_ails_a_host_alone_is_no_other_host() -> None:
     # several hosts' collectives raise the same error when a host is lost
     with pytest.raises(tf.errors.CancelledError, match="is closed"):
         through(layer)(np.zeros((2, 6, 6, 1), np.uint8))
-
-
-def test_steps_that_xla_compiles_learn() -> None:
-    loop = loop_of(recipe(phases=(Phase(3, 0.03),)), plan={"compiled": True})
-    loop.fit()
-    assert loop.epochs[-1].validation_accuracy > 0.9
