@@ -4,7 +4,7 @@ JobError               its text is the job's failure reason: one or two sentence
 ├── BadRequest         a hyperparameter or a channel is missing or wrong
 ├── DataChanged        the channel is not what version.json promises; text begins "data changed"
 ├── BadData            the data cannot be trained on
-├── BadChampion        the champion's archive cannot be judged
+├── BadChampion        the champion cannot be judged: said, and the job goes on without it
 ├── TrainingDiverged   the loss is no longer a number
 ├── DeviceFull         network and batch do not fit the device's memory
 ├── HostLost           another host of the job ended or cannot be reached
@@ -35,7 +35,7 @@ class BadData(JobError):
 
 
 class BadChampion(JobError):
-    """The champion's archive cannot be judged."""
+    """The champion cannot be judged. The job says so and goes on: the gate asks a person."""
 
 
 class TrainingDiverged(JobError):

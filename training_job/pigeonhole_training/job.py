@@ -18,7 +18,7 @@ from pigeonhole_training.data.notes import split_notes
 from pigeonhole_training.data.reading import read_dataset
 from pigeonhole_training.data.split import Split, split_rows
 from pigeonhole_training.data.version import DatasetVersion, check_files, read_version
-from pigeonhole_training.errors import DataChanged
+from pigeonhole_training.errors import BadChampion, DataChanged
 from pigeonhole_training.export import artifact
 from pigeonhole_training.judging.champion import ChampionResult, judge_champion
 from pigeonhole_training.judging.document import evaluation_document
@@ -180,12 +180,18 @@ def _judge(
     right = exported.heldout.argmax(axis=1) == heldout.labels
     say(f"heldout_accuracy={right.mean():.4f};")
 
-    champion = None
+    champion, notes = None, prepared.notes
     if config.champion_dir is not None:
-        with progress.step("champion", "Evaluating the champion on the same rows"):
-            champion = judge_champion(config.champion_dir, heldout, right, version.classes)
-        if champion.answers is not None:
-            say(f"champion_accuracy={(champion.answers == heldout.labels).mean():.4f};")
+        try:
+            with progress.step("champion", "Evaluating the champion on the same rows"):
+                champion = judge_champion(config.champion_dir, heldout, right, version.classes)
+        except BadChampion as error:
+            # What is trained and paid for is not lost over it: the gate asks a person.
+            note = f"There is no comparison with the champion: {error}"
+            say(note)
+            notes = (*notes, note)
+    if champion is not None and champion.answers is not None:
+        say(f"champion_accuracy={(champion.answers == heldout.labels).mean():.4f};")
 
     evaluation = evaluation_document(
         training_job=config.training_job,
@@ -211,7 +217,7 @@ def _judge(
             evaluation=evaluation,
             champion=champion,
             profile=watch.profile(evaluation["challenger"]["recall"]),
-            notes=prepared.notes,
+            notes=notes,
             seconds=progress.seconds,
         )
         write_reports(folder / REPORTS, findings)

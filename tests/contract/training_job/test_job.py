@@ -354,6 +354,24 @@ def test_the_same_seed_gives_the_same_model_and_a_draw_with_the_champion(
     assert f"\nchampion_accuracy={accuracy:.4f};\n" in result.stdout
 
 
+def test_a_champion_that_cannot_be_judged_costs_no_model(tmp_path: Path) -> None:
+    (tmp_path / "champion").mkdir()
+    (tmp_path / "champion" / "model.tar.gz").write_bytes(b"no archive")
+    job = new_job(tmp_path / "job")
+    result = job.run("--epochs", "1", champion=tmp_path / "champion")
+    assert result.returncode == 0, result.stdout + result.stderr
+    sentence = (
+        "There is no comparison with the champion: the champion's model.tar.gz cannot be read"
+    )
+    assert sentence in result.stdout
+    assert "no comparison with the champion" in (job.data / "reports" / "index.html").read_text(
+        encoding="utf-8"
+    )
+    evaluation = read(job.data / "evaluation.json")
+    assert (evaluation["champion"], evaluation["paired"]) == (None, None)
+    assert (job.model / "model.json").is_file()
+
+
 def test_changed_data_fails_before_training_with_its_reason(tmp_path: Path) -> None:
     job = new_job(tmp_path)
     path = job.folder / "train" / "b_test.csv"

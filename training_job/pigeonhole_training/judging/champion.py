@@ -74,7 +74,10 @@ def _judge(
     same_shape = (taken["height"], taken["width"], taken["channels"]) == heldout.image_shape
     ours, answers, paired = None, None, None
     if same_shape:
-        theirs = champion.model.predict(heldout)
+        try:
+            theirs = champion.model.predict(heldout)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise BadChampion(f"the champion does not answer: {error}") from error
         if document.get("format", 1) == 1:  # whose temperature is not inside the model
             theirs = tempered(theirs, float(document.get("temperature", 1.0)))
         # index of each of the champion's classes among ours; -1 is never a label
