@@ -86,8 +86,6 @@ class ModelServer:
         self._on_exit = on_exit
         self._before_start = before_start
         self._starting = threading.Lock()
-        self._idle = threading.Condition()
-        self._in_flight = 0
         self._process: Process | None = None
         self._pool: urllib3.HTTPConnectionPool | None = None
         self._generation = itertools.count(1)
@@ -181,24 +179,23 @@ class ModelServer:
         Raises NoAnswer, NotHealthy.
         """
         request = _Request(method, path, body, dict(headers or {}), timeout, sink)
-        with self._counted():
-            for last in (False, True):
-                begun = time.perf_counter()
-                pool = self.ensure()
-                started = time.perf_counter()
-                try:
-                    status, found, content = request.exchange(pool)
-                except urllib3.exceptions.ReadTimeoutError as error:
-                    raise NoAnswer(str(error), timed_out=True) from error
-                except urllib3.exceptions.HTTPError as error:
-                    if last:
-                        raise NoAnswer(str(error), timed_out=False) from error
-                    self._settle()
-                else:
-                    seconds = time.perf_counter() - started
-                    waited = started - begun
-                    setup = waited if waited > _NO_START else 0.0
-                    return Answer(status, found, content, seconds, setup)
+        for last in (False, True):
+            begun = time.perf_counter()
+            pool = self.ensure()
+            started = time.perf_counter()
+            try:
+                status, found, content = request.exchange(pool)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise NoAnswer(str(error), timed_out=True) from error
+            except urllib3.exceptions.HTTPError as error:
+                if last:
+                    raise NoAnswer(str(error), timed_out=False) from error
+                self._settle()
+            else:
+                seconds = time.perf_counter() - started
+                waited = started - begun
+                setup = waited if waited > _NO_START else 0.0
+                return Answer(status, found, content, seconds, setup)
         raise AssertionError("unreachable")
 
     def _settle(self) -> None:
@@ -207,22 +204,6 @@ class ModelServer:
         if process is not None:
             with contextlib.suppress(TimeoutError):
                 process.wait(1.0)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._idle:
-            self._in_flight += 1
-        try:
-            yield
-        finally:
-            with self._idle:
-                self._in_flight -= 1
-                self._idle.notify_all()
-
-    def drain(self, timeout: float) -> None:
-        """Wait until no request is under way, at most `timeout` seconds."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._in_flight == 0, timeout)
 
     def stop(self, grace: float | None = None) -> None:
         """End the container; a later request starts one again."""
