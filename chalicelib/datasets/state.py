@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 REMEMBERED = 30  # versions whose outcome is kept
 
@@ -99,6 +99,9 @@ class State:
     publishing: str | None = None  # the job whose reports are being published
     publish_until: str | None = None  # when the flow goes on without them; None: it has
     report_problem: str | None = None  # why a job has no report, or not all of it
+    awaits: Literal["model", "cost"] | None = None  # what a person is asked for (PendingApproval)
+    decided_by: str | None = None  # who decided on the version's model: "gate", or a person
+    decided_why: str | None = None
     past: Mapping[str, Past] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
