@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from pigeonhole_training.data.rows import Pool
+from pigeonhole_training.data.rows import Pool, Rows
 from pigeonhole_training.export.onnx_model import OnnxModel
 from pigeonhole_training.export.precision import choose
 
@@ -23,18 +23,20 @@ PIXELS[:, 0, 0] = 0
 ROWS = Pool.of(PIXELS, LABELS).rows()
 
 
-def network(path: Path, *, outlier: float = 0.0, scale: float = 1.0) -> OnnxModel:
+def network(
+    path: Path, *, outlier: float = 0.0, scale: float = 1.0, units: int = HIDDEN
+) -> OnnxModel:
     """Writes a network that is right about all of `ROWS`, and loads it.
 
     `outlier` is the first layer's weight of a pixel that is always 0; its other weights are divided
-    by `scale`, which the second layer makes up for.
+    by `scale`, which the second layer makes up for. `units` is the first layer's size.
     """
-    hidden = np.zeros((SIDE, SIDE, HIDDEN), np.float32)
+    hidden = np.zeros((SIDE, SIDE, units), np.float32)
     hidden[:, :2, ::2] = hidden[:, 2:, 1::2] = 0.01 / scale
     hidden[0, 0] = outlier
-    last = np.zeros((HIDDEN, 2), np.float32)
+    last = np.zeros((units, 2), np.float32)
     last[::2, 0] = last[1::2, 1] = 0.1 * scale
-    weights = {"hidden": hidden.reshape(VALUES, HIDDEN), "last": last}
+    weights = {"hidden": hidden.reshape(VALUES, units), "last": last}
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", ["image"], ["flat"], name="flatten"),
@@ -94,3 +96,31 @@ def test_a_precision_that_answers_worse_is_left(
     assert "more than 0.1 point is lost" in choice.reason
     assert choice.reason.endswith("float32 is kept")
     assert [left.name for left in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_precision_that_saves_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    exact = network(path, units=2).predict(ROWS)  # so small that scales take more than they save
+    choice = choose(path, "int8", ROWS, ROWS, exact)
+    assert choice.precision == "float32"
+    assert "no smaller" in choice.reason
+    assert [left.name for left in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_precision_that_cannot_be_made_costs_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    exact = network(path).predict(ROWS)
+    content = path.read_bytes()
+    nothing = Rows(ROWS.pool, ROWS.positions[:0])  # to take the ranges of int8 from
+    choice = choose(path, "auto", nothing, ROWS, exact)
+    assert choice.precision == "float16"
+    choice = choose(_written(path, content), "int8", nothing, ROWS, exact)
+    assert choice.precision == "float32"
+    assert choice.reason.startswith("int8 cannot be made: ")
+    assert path.read_bytes() == content
+    assert [left.name for left in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path

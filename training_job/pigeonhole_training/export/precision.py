@@ -29,6 +29,7 @@ TRIED = {"none": (), "fp16": ("float16",), "int8": ("int8",), "auto": ("int8", "
 MAY_LOSE = 0.001  # of the accuracy: 0.1 point
 CALIBRATION_ROWS = 512
 BATCHES = (1, 32)  # images a call that the speed is measured with
+LONGEST_REASON = 300  # characters of what a converter says
 SMALL = 256  # values; tensors below are shapes, biases and the like
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu")
 FLOAT16_MAX = 65504.0
@@ -61,19 +62,23 @@ def choose(path: Path, asked: str, training: Rows, heldout: Rows, exact: Probabi
     """Replaces the model at `path` by the asked precision if that loses at most 0.1 point.
 
     `exact` are the float32 model's probabilities of `heldout`. "auto" takes int8 where it is
-    allowed and faster, else float16 where that is allowed, else float32.
+    allowed and faster, else float16 where that is allowed, else float32. A precision that the model
+    cannot be converted to is refused like one that answers worse: no trained model is lost over it.
     """
     accuracy = _accuracy(exact, heldout)
     candidates = [_measured("float32", path, accuracy, heldout)]
     refused = []
     for precision in TRIED[asked]:
         smaller = path.with_suffix(f".{precision}.onnx")
-        if precision == "int8":
-            to_int8(path, smaller, training)
-        else:
-            to_float16_weights(path, smaller)
-        answers = OnnxModel(smaller).predict(heldout)
-        found = _measured(precision, smaller, _accuracy(answers, heldout), heldout)
+        try:
+            _convert(path, smaller, precision, training)
+            answers = OnnxModel(smaller).predict(heldout)
+            found = _measured(precision, smaller, _accuracy(answers, heldout), heldout)
+        except Exception as error:  # whatever the converter or ONNX Runtime raises
+            first = (str(error).splitlines() or [""])[0][:LONGEST_REASON]
+            refused.append(f"{precision} cannot be made: {type(error).__name__}: {first}")
+            smaller.unlink(missing_ok=True)
+            continue
         candidates.append(found)
         lost = accuracy - found.accuracy
         sentence = (
@@ -82,6 +87,8 @@ def choose(path: Path, asked: str, training: Rows, heldout: Rows, exact: Probabi
         )
         if not np.isfinite(answers).all() or lost > MAY_LOSE + 1e-9:
             refused.append(f"{sentence}: more than 0.1 point is lost")
+        elif found.bytes >= candidates[0].bytes:
+            refused.append(f"{sentence}, but it is no smaller")
         elif asked == "auto" and precision == "int8" and not _faster(found, candidates[0]):
             refused.append(f"{sentence}, but it is no faster")
         else:
@@ -90,6 +97,13 @@ def choose(path: Path, asked: str, training: Rows, heldout: Rows, exact: Probabi
         smaller.unlink()
     reason = "; ".join([*refused, "float32 is kept"]) if refused else "float32 was asked for"
     return Choice(asked, "float32", reason, tuple(candidates))
+
+
+def _convert(source: Path, target: Path, precision: str, training: Rows) -> None:
+    if precision == "int8":
+        to_int8(source, target, training)
+    else:
+        to_float16_weights(source, target)
 
 
 def _accuracy(probabilities: Probabilities, rows: Rows) -> float:
