@@ -50,8 +50,14 @@ def choices(report: Mapping[str, Any], settings: Settings) -> Choices:
     asked = report.get("instances") or {}
     spot = asked.get("spot")
     instances = Instances(
-        type=str(asked.get("type") or settings.training_instance_type),
+        type=str(_first_type(asked) or settings.training_instance_type),
         count=int(asked.get("count") or 1),
         spot=settings.training_spot if spot is None else bool(spot),
     )
     return Choices(str(report.get("preset") or DEFAULT_PRESET), instances)
+
+
+def _first_type(asked: Mapping[str, Any]) -> str | None:
+    """Reports of older releases have one `type`."""
+    types = asked.get("types") or [asked.get("type")]
+    return types[0]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.datasets import service_settings
+from chalicelib.datasets.service_settings import ServiceSettings, read_service
+from chalicelib.datasets.settings_file import LARGEST_SETTINGS
+from chalicelib.errors import ObjectChanged, ObjectNotFound, Unavailable
+
+LOOKS = 5  # for a dataset.json that changes between the listing and its reading
 
 
 @dataclass(frozen=True)
 class Content:
     """A listing of a dataset, sorted by key.
 
-    `data` are the CSVs and zips, `images` lie in folders, `settings` is dataset.json, `others` what
-    is ignored; `ready` is the VersionId of _READY.
+    `data` are the CSVs and zips, `images` lie in folders, `settings` is dataset.json and
+    `settings_text` what it says (None where it is too large to be read), `others` what is ignored;
+    `ready` is the VersionId of _READY. `service` is how dataset.json wants the dataset treated.
     """
 
     data: tuple[StoredObject, ...]
@@ -24,6 +33,8 @@ class Content:
     settings: StoredObject | None
     others: tuple[StoredObject, ...]
     ready: str | None
+    settings_text: bytes | None = None
+    service: ServiceSettings = field(default_factory=ServiceSettings)
 
     @property
     def empty(self) -> bool:
@@ -32,13 +43,14 @@ class Content:
 
     @property
     def used(self) -> list[StoredObject]:
-        """What the version is made of."""
+        """What is looked at: the files, and dataset.json."""
         files = [*self.data, *self.images, *([self.settings] if self.settings else [])]
         return sorted(files, key=lambda file: file.key)
 
     @property
     def version(self) -> str:
-        return content_version(self.used)
+        said = None if self.settings is None else _said(self.settings, self.settings_text)
+        return content_version([*self.data, *self.images, *([said] if said else [])])
 
     @property
     def newest(self) -> datetime | None:
@@ -54,7 +66,27 @@ def content_version(files: Iterable[StoredObject]) -> str:
 
 
 def look(storage: Storage, dataset: str) -> Content:
-    """List the dataset. One request a thousand objects, and one for _READY where there is one."""
+    """List the dataset. One request a thousand objects, and one each for _READY and dataset.json
+    where there is one. Raises Unavailable where dataset.json does not stay the same."""
+    for _ in range(LOOKS):
+        content = _listed(storage, dataset)
+        try:
+            return _with_settings(storage, content)
+        except (ObjectChanged, ObjectNotFound):
+            continue
+    raise Unavailable(f"dataset.json of {dataset} changes all the time")
+
+
+def look_for_ready(storage: Storage, dataset: str) -> str | None:
+    """What `look` says of _READY, without the listing."""
+    head = storage.head(names.dataset_prefix(dataset) + names.READY)
+    if head is None:
+        return None
+    # An unversioned bucket gives no id: the time it was put tells two apart as well.
+    return head.version_id or head.last_modified.isoformat()
+
+
+def _listed(storage: Storage, dataset: str) -> Content:
     data: list[StoredObject] = []
     images: list[StoredObject] = []
     others: list[StoredObject] = []
@@ -75,10 +107,50 @@ def look(storage: Storage, dataset: str) -> Content:
     return Content(tuple(data), tuple(images), settings, tuple(others), ready)
 
 
-def look_for_ready(storage: Storage, dataset: str) -> str | None:
-    """What `look` says of _READY, without the listing."""
-    head = storage.head(names.dataset_prefix(dataset) + names.READY)
-    if head is None:
+def _with_settings(storage: Storage, content: Content) -> Content:
+    """With what dataset.json says. Raises ObjectChanged, ObjectNotFound."""
+    stored = content.settings
+    if stored is None or stored.size > LARGEST_SETTINGS:
+        return content
+    opened = storage.open(stored.key, if_etag=stored.etag)
+    try:
+        text = opened.body.read()
+    finally:
+        opened.body.close()
+    members = _members(text)
+    return replace(
+        content,
+        settings=replace(stored, version_id=opened.stored.version_id),
+        settings_text=text,
+        service=ServiceSettings() if members is None else read_service(members)[0],
+    )
+
+
+def _members(text: bytes) -> dict[str, Any] | None:
+    """None: no JSON object."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
         return None
-    # An unversioned bucket gives no id: the time it was put tells two apart as well.
-    return head.version_id or head.last_modified.isoformat()
+    return raw if isinstance(raw, dict) else None
+
+
+def _said(stored: StoredObject, text: bytes | None) -> StoredObject | None:
+    """dataset.json as its line of the version: what it says of the training, however written.
+
+    Settings of the service's own are left out, but for those that cannot be used: a version with
+    such a one is refused, and put right it is the version that it was before.
+    """
+    members = None if text is None else _members(text)
+    if members is None:
+        return stored
+    wrong = read_service(members)[1]
+    kept = {
+        name: value
+        for name, value in members.items()
+        if name not in service_settings.READERS or name in wrong
+    }
+    if not kept:
+        return None
+    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return replace(stored, etag=hashlib.sha256(canonical.encode()).hexdigest(), size=0)

@@ -36,6 +36,7 @@ class Inspection:
 
     kind: str = "rows"
     settings: DatasetSettings = field(default_factory=DatasetSettings)
+    settings_file: dict[str, Any] | None = None  # dataset.json, as version.json names it
     files: list[dict[str, Any]] = field(default_factory=list)
     listed: list[dict[str, Any]] = field(default_factory=list)
     loose_images: int = 0
@@ -95,7 +96,7 @@ class _Inspector:
 
     def inspect(self, content: Content) -> Inspection:
         result = self._result
-        settings_file = self._read_settings(content.settings)
+        self._read_settings(content)
         total = sum(stored.size for stored in content.used)
         if total > MOST_BYTES:
             self._wrong(
@@ -116,33 +117,28 @@ class _Inspector:
             self._rows(plain, with_rows)
         elif not result.problems:
             self._nothing(content)
-        if settings_file is not None:
-            result.files.append(settings_file)
         result.notes = list(dict.fromkeys([*result.settings.notes, *result.notes]))
         return result
 
     def _wrong(self, file: str, reason: str) -> None:
         self._result.problems.append(Problem(file, reason))
 
-    def _read_settings(self, stored: StoredObject | None) -> dict[str, Any] | None:
+    def _read_settings(self, content: Content) -> None:
+        stored, text = content.settings, content.settings_text
         if stored is None:
-            return None
-        if stored.size > LARGEST_SETTINGS:
+            return
+        if text is None:
             self._wrong(SETTINGS_FILE, f"larger than {LARGEST_SETTINGS:,} bytes")
-            return None
-        opened = self._storage.open(stored.key, if_etag=stored.etag)
-        with _closing(opened.body):
-            text = opened.body.read()
+            return
         self._result.settings = read_settings(text)
         self._result.problems += self._result.settings.problems
-        return {
+        self._result.settings_file = {
             "key": stored.key,
             "path": SETTINGS_FILE,
-            "version_id": opened.stored.version_id,
+            "version_id": stored.version_id,
             "etag": stored.etag,
             "size": len(text),
             "sha256": hashlib.sha256(text).hexdigest(),
-            "role": "settings",
         }
 
     # Zips

@@ -114,6 +114,7 @@ class Preflight:
             "classes": inspection.classes,
             "labels": inspection.labels,
             "notes": inspection.notes,
+            "settings": inspection.settings_file,
         }
         self._put_lines(folder + "version.json", document, "files", inspection.files)
         # CSVs of one zip are several files of one object.

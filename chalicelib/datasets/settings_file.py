@@ -10,12 +10,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.datasets import service_settings
 from chalicelib.datasets.csvrows import label_problem
 from chalicelib.datasets.problem import Problem
+from chalicelib.datasets.service_settings import ServiceSettings, read_service
+from chalicelib.datasets.setting_values import (
+    Wrong,
+    check_members,
+    instance_type,
+    is_number,
+    is_utf8,
+    is_whole,
+    shown,
+)
 
 SETTINGS_FILE = "dataset.json"
 LARGEST_SETTINGS = 1 << 20  # bytes
-KNOWN = ("classes", "preset", "hyperparameters", "shape", "label", "instances")
+TRAINED_BY = ("classes", "preset", "hyperparameters", "shape", "label", "instances", "bad_rows")
+KNOWN = (*TRAINED_BY, *service_settings.READERS)
 # Those of training_job/pigeonhole_training/models, which a test holds beside these.
 PRESETS = (
     "default",
@@ -47,7 +59,8 @@ CHOICES = {
 HYPERPARAMETERS = (*WHOLE_NUMBERS, "learning_rate", *CHOICES)
 _HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
-_INSTANCE = re.compile(r"ml\.[a-z0-9-]{1,20}\.[a-z0-9]{1,20}")
+MOST_BAD_ROWS = 0.1
+MOST_TYPES = 10
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Instances:
-    """What the training job runs on; None: as the stage is set."""
+    """What the training job runs on; None: as the stage is set.
 
-    type: str | None = None
+    `types`: the ones after the first are for when it cannot be had; none: as the stage is set.
+    """
+
+    types: tuple[str, ...] = ()
     count: int | None = None
     spot: bool | None = None
 
@@ -77,7 +93,8 @@ class Instances:
 class DatasetSettings:
     """dataset.json, understood: what it does not say is None.
 
-    `classes`: names in label order; `label`: the name of the label's column in CSVs.
+    `classes`: names in label order; `label`: the name of the label's column in CSVs; `bad_rows`:
+    the share of a version's rows that may be set aside. `service` is no part of the version.
     """
 
     classes: tuple[str, ...] | None = None
@@ -86,12 +103,10 @@ class DatasetSettings:
     shape: Shape | None = None
     label: str | None = None
     instances: Instances | None = None
+    bad_rows: float | None = None
+    service: ServiceSettings = field(default_factory=ServiceSettings)
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-class _Wrong(Exception):
-    """The value of a setting cannot be used; the text says why."""
 
 
 def read_settings(text: bytes) -> DatasetSettings:
@@ -115,19 +130,23 @@ def read_settings(text: bytes) -> DatasetSettings:
         "shape": _shape,
         "label": _label,
         "instances": _instances,
+        "bad_rows": _bad_rows,
     }
     for name, reader in readers.items():
         if raw.get(name) is None:
             continue
         try:
             read[name] = reader(raw[name])
-        except _Wrong as wrong:
+        except Wrong as wrong:
             problems.append(f"{name} {wrong}")
     hyperparameters, wrong_ones = _hyperparameters(raw.get("hyperparameters"))
+    service, wrong_settings = read_service(raw)
+    problems += [*wrong_ones, *wrong_settings.values()]
     return DatasetSettings(
         **read,
         hyperparameters=hyperparameters,
-        problems=tuple(Problem(SETTINGS_FILE, reason) for reason in problems + wrong_ones),
+        service=service,
+        problems=tuple(Problem(SETTINGS_FILE, reason) for reason in problems),
         notes=tuple(
             f"dataset.json: hyperparameter {name} is none that the training job is known to "
             f"take ({', '.join(HYPERPARAMETERS)})"
@@ -154,61 +173,73 @@ def _refused(reason: str) -> DatasetSettings:
 def _classes(value: Any) -> tuple[str, ...]:
     fine = (
         isinstance(value, list)
-        and all(isinstance(name, str) and name.strip() and _is_utf8(name) for name in value)
+        and all(isinstance(name, str) and name.strip() and is_utf8(name) for name in value)
         and len(set(value)) == len(value)
     )
     if not fine:
-        raise _Wrong("must be a list of different, non-empty names, in UTF-8")
+        raise Wrong("must be a list of different, non-empty names, in UTF-8")
     if problem := next(filter(None, (label_problem(name, "name") for name in value)), None):
-        raise _Wrong(f"cannot be used: {problem}")
+        raise Wrong(f"cannot be used: {problem}")
     return tuple(value)
 
 
 def _preset(value: Any) -> str:
     if value not in PRESETS:
-        raise _Wrong(f"must be one of {', '.join(PRESETS)}, not {_shown(value)}")
+        raise Wrong(f"must be one of {', '.join(PRESETS)}, not {shown(value)}")
     return str(value)
 
 
 def _shape(value: Any) -> Shape:
     members = ("height", "width", "channels")
-    _check_members(value, members)
+    check_members(value, members)
     if missing := [member for member in members if member not in value]:
-        raise _Wrong(f"lacks {' and '.join(missing)}: it is {{height, width, channels}}")
+        raise Wrong(f"lacks {' and '.join(missing)}: it is {{height, width, channels}}")
     for side in ("height", "width"):
-        if not _is_whole(value[side], SMALLEST_SIDE, LARGEST_SIDE):
-            raise _Wrong(
-                f"has a {side} of {_shown(value[side])}: whole numbers from {SMALLEST_SIDE} to "
+        if not is_whole(value[side], SMALLEST_SIDE, LARGEST_SIDE):
+            raise Wrong(
+                f"has a {side} of {shown(value[side])}: whole numbers from {SMALLEST_SIDE} to "
                 f"{LARGEST_SIDE} are taken"
             )
     if isinstance(value["channels"], bool) or value["channels"] not in CHANNELS:
-        raise _Wrong(f"has {_shown(value['channels'])} channels: 1 is grey, 3 is RGB")
+        raise Wrong(f"has {shown(value['channels'])} channels: 1 is grey, 3 is RGB")
     return Shape(value["height"], value["width"], int(value["channels"]))
 
 
 def _label(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not _is_utf8(value):
-        raise _Wrong(f"must be the name of a column, not {_shown(value)}")
+    if not isinstance(value, str) or not value.strip() or not is_utf8(value):
+        raise Wrong(f"must be the name of a column, not {shown(value)}")
     return value.strip()
 
 
 def _instances(value: Any) -> Instances:
-    _check_members(value, ("type", "count", "spot"))
-    kind, count, spot = value.get("type"), value.get("count"), value.get("spot")
-    if kind is not None and not (isinstance(kind, str) and _INSTANCE.fullmatch(kind)):
-        raise _Wrong(f"has the type {_shown(kind)}: SageMaker's are like ml.g5.xlarge")
-    if count is not None and not _is_whole(count, 1, MOST_INSTANCES):
-        raise _Wrong(f"has a count of {_shown(count)}: 1 to {MOST_INSTANCES} are taken")
+    check_members(value, ("type", "count", "spot"))
+    count, spot = value.get("count"), value.get("spot")
+    types = _types(value.get("type"))
+    if count is not None and not is_whole(count, 1, MOST_INSTANCES):
+        raise Wrong(f"has a count of {shown(count)}: 1 to {MOST_INSTANCES} are taken")
     if spot is not None and not isinstance(spot, bool):
-        raise _Wrong(f"has spot {_shown(spot)}: true or false")
-    return Instances(kind, count, spot)
+        raise Wrong(f"has spot {shown(spot)}: true or false")
+    return Instances(types, count, spot)
 
 
-def _check_members(value: Any, known: tuple[str, ...]) -> None:
-    if not isinstance(value, dict):
-        raise _Wrong(f"must be a JSON object with {', '.join(known)}")
-    if unknown := sorted(value.keys() - set(known)):
-        raise _Wrong(f"has {unknown[0]!r}; it takes {', '.join(known)}")
+def _types(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        return (instance_type(value),)
+    types = tuple(instance_type(one) for one in value)
+    if not types or len(set(types)) < len(types) or len(types) > MOST_TYPES:
+        raise Wrong(f"has {len(types)} types: 1 to {MOST_TYPES} different ones are taken")
+    return types
+
+
+def _bad_rows(value: Any) -> float:
+    if not is_number(value, 0, MOST_BAD_ROWS):
+        raise Wrong(
+            f"must be a share from 0 to {MOST_BAD_ROWS} (0.001 is one row in a thousand), not "
+            f"{shown(value)}"
+        )
+    return float(value)
 
 
 def _hyperparameters(given: Any) -> tuple[dict[str, Any], list[str]]:
@@ -245,14 +276,14 @@ def _hyperparameter_problem(name: str, value: Any) -> str | None:
 def _range_problem(name: str, value: int | float | str) -> str | None:
     if name in WHOLE_NUMBERS:
         least, most = WHOLE_NUMBERS[name]
-        if not _is_whole(value, least, most):
-            return f"must be a whole number from {least} to {most}, not {_shown(value)}"
+        if not is_whole(value, least, most):
+            return f"must be a whole number from {least} to {most}, not {shown(value)}"
     elif name == "learning_rate":
         if isinstance(value, str) or not 0 < value <= LARGEST_LEARNING_RATE:
-            return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {_shown(value)}"
+            return f"must be a number above 0, to {LARGEST_LEARNING_RATE}, not {shown(value)}"
     elif name in CHOICES:
         if value not in CHOICES[name]:
-            return f"must be one of {', '.join(CHOICES[name])}, not {_shown(value)}"
+            return f"must be one of {', '.join(CHOICES[name])}, not {shown(value)}"
     elif isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, not {value}"
     return None
@@ -267,15 +298,3 @@ def _text_problem(text: str) -> str | None:
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
         return "its value has line breaks or other control characters: take them out"
     return None
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:40]
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)

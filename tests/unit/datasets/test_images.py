@@ -87,7 +87,7 @@ def test_what_is_written_of_loose_folders() -> None:
     assert files["train/dog/big/0.png"]["label"] == "dog"
     prefix, *paths = read(world, "train.manifest")
     assert prefix == {"prefix": f"s3://{world.storage.bucket}/datasets/{DATASET}/"}
-    assert sorted(paths) == sorted([*FOLDERS, "dataset.json"])
+    assert sorted(paths) == sorted(FOLDERS)
     assert "12 images in folders" in text(world)
     assert "48 x 32, RGB" in text(world)
 

@@ -55,7 +55,6 @@ def test_what_is_written_when_all_is_well() -> None:
     assert {path: file["role"] for path, file in files.items()} == {
         "a.csv": "train",
         "test/b.csv": "test",
-        "dataset.json": "settings",
     }
     stored = world.storage.head(f"datasets/{DATASET}/a.csv")
     assert stored is not None
@@ -71,8 +70,11 @@ def test_what_is_written_when_all_is_well() -> None:
         "label_column": 0,
         "rows": 3,
     }
-    assert "rows" not in files["dataset.json"]
-    assert files["dataset.json"]["sha256"] == hashlib.sha256(settings).hexdigest()
+    settings_file = version["settings"]  # in no channel: a change of it must not stop a job
+    assert settings_file["path"] == "dataset.json"
+    assert settings_file["sha256"] == hashlib.sha256(settings).hexdigest()
+    in_bucket = world.storage.open(settings_file["key"], settings_file["version_id"])
+    assert in_bucket.body.read() == settings
     prefix, *paths = read(world, "train.manifest")
     assert prefix == {"prefix": f"s3://{SETTINGS.bucket}/datasets/{DATASET}/"}
     assert set(paths) == set(files)
@@ -190,7 +192,7 @@ def test_the_version_is_the_content_not_the_upload() -> None:
     world.put("notes.txt", b"x")
     world.ready()
     assert look(world.storage, DATASET).version == before.version
-    world.put("dataset.json", b"{}")
+    world.put("dataset.json", b'{"preset": "dense-128"}')
     assert look(world.storage, DATASET).version != before.version
     assert content_version(reversed(before.data)) == before.version
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.datasets.service_settings import Rate, ServiceSettings
 from chalicelib.datasets.settings_file import (
     HYPERPARAMETERS,
     PRESETS,
@@ -95,6 +96,8 @@ def test_all_settings_are_read() -> None:
         shape={"height": 48, "width": 32, "channels": 3},
         label=" emotion ",
         instances={"type": "ml.g5.xlarge", "count": 2, "spot": True},
+        bad_rows=0.01,
+        schedule="rate(7 days)",
     )
     assert settings.problems == ()
     assert settings == DatasetSettings(
@@ -103,8 +106,12 @@ def test_all_settings_are_read() -> None:
         {"epochs": 3, "fine_tune_epochs": 0},
         Shape(48, 32, 3),
         "emotion",
-        Instances("ml.g5.xlarge", 2, True),
+        Instances(("ml.g5.xlarge",), 2, True),
+        0.01,
+        ServiceSettings(schedule=Rate("rate(7 days)", 7 * 86400)),
     )
+    two = ["ml.g5.xlarge", "ml.g4dn.xlarge"]
+    assert read(instances={"type": two}).instances == Instances(tuple(two))
     assert read(instances={"count": 2}).instances == Instances(count=2)
     assert read(preset=None, shape=None, instances=None) == DatasetSettings()
 
@@ -135,6 +142,12 @@ def test_all_settings_are_read() -> None:
         ({"instances": {"count": True}}, "instances has a count of True"),
         ({"instances": {"spot": "yes"}}, "instances has spot 'yes': true or false"),
         ({"instances": {"kind": "x"}}, "instances has 'kind'"),
+        ({"instances": {"type": []}}, "instances has 0 types"),
+        ({"instances": {"type": ["ml.m5.large"] * 2}}, "1 to 10 different ones are taken"),
+        ({"instances": {"type": ["ml.m5.large", 5]}}, "instances has the type 5"),
+        ({"bad_rows": 0.2}, "bad_rows must be a share from 0 to 0.1"),
+        ({"bad_rows": True}, "bad_rows must be a share"),
+        ({"bad_rows": float("nan")}, "bad_rows must be a share"),
     ],
 )
 def test_what_is_no_setting_says_what_is(settings: dict[str, Any], reason: str) -> None:
