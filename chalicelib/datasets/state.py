@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from chalicelib.datasets.outbox import Notice
+from chalicelib.datasets.timeline import Event, shorten
+
 REMEMBERED = 30  # versions whose outcome is kept
+
+Awaits = Literal["model", "cost"]
+LONGEST_MESSAGE = 4000  # bytes, as JSON writes them
+LONGEST_NOTE = 1200  # of a version's message
 
 
 class Phase(StrEnum):
@@ -61,6 +68,13 @@ class Past:
     family: int = 0  # the first of the attempts that share checkpoints with the newest
     preset: str | None = None  # of the newest attempt, and on what it ran
     instances: str | None = None
+    events: tuple[Event, ...] = ()  # what happened to it, the newest; all are in its record
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Past:
+        values = _known(cls, raw)
+        values["events"] = tuple(Event.from_json(event) for event in raw.get("events", ()))
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -99,21 +113,36 @@ class State:
     publishing: str | None = None  # the job whose reports are being published
     publish_until: str | None = None  # when the flow goes on without them; None: it has
     report_problem: str | None = None  # why a job has no report, or not all of it
-    awaits: Literal["model", "cost"] | None = None  # what a person is asked for (PendingApproval)
+    awaits: Awaits | None = None  # what a person is asked for (PendingApproval)
     decided_by: str | None = None  # who decided on the version's model: "gate", or a person
     decided_why: str | None = None
+    set_aside: int = 0  # bad rows that the newest check set aside
+    outbox: tuple[Notice, ...] = ()  # what people are to be told
+    told: tuple[Notice, ...] = ()  # what they were told last
+    tell_after: str | None = None  # the topic did not answer: not again before then
+    unrecorded: tuple[str, ...] = ()  # versions whose newest events are not in S3 yet
     past: Mapping[str, Past] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As the table holds it."""
-        return {**asdict(self), "unsettled": self.unsettled}
+        raw = {**asdict(self), "unsettled": self.unsettled}
+        raw["message"] = shorten(self.message, LONGEST_MESSAGE)
+        for version, past in self.past.items():
+            raw["past"][version]["message"] = shorten(past.message, LONGEST_NOTE)
+            raw["past"][version]["events"] = [event.to_json() for event in past.events]
+        return raw
 
     @property
     def unsettled(self) -> bool:
         """Is something under way, or left to a person's approval, whose event may be lost?"""
         waits = any(past.outcome == Outcome.PENDING_APPROVAL for past in self.past.values())
         under_way = not self.settled or self.retrain
-        return under_way or self.outcome is Outcome.PENDING_APPROVAL or waits
+        return under_way or self.outcome is Outcome.PENDING_APPROVAL or waits or self.owes_something
+
+    @property
+    def owes_something(self) -> bool:
+        """Is there something that people or the record in S3 have not been told?"""
+        return bool(self.outbox or self.unrecorded)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> State:
@@ -125,7 +154,10 @@ class State:
         champion = raw.get("champion")
         values["champion"] = None if champion is None else Champion(**_known(Champion, champion))
         past = raw.get("past", {})
-        values["past"] = {version: Past(**_known(Past, note)) for version, note in past.items()}
+        values["past"] = {version: Past.from_json(note) for version, note in past.items()}
+        for name in ("outbox", "told"):
+            values[name] = tuple(Notice.from_json(notice) for notice in raw.get(name, ()))
+        values["unrecorded"] = tuple(raw.get("unrecorded", ()))
         return cls(**values)
 
     def status(self, endpoint: str) -> dict[str, Any]:
@@ -160,15 +192,30 @@ class State:
         return self.past.get(version or "", Past())
 
     def remember(self, version: str, past: Past) -> State:
-        """Note what became of a version; the oldest notes go first."""
+        """Note what became of a version; the oldest notes go first.
+
+        What is live and what has not been recorded in S3 yet stays.
+        """
         notes = {known: note for known, note in self.past.items() if known != version}
         notes[version] = past
-        return replace(self, past=dict(list(notes.items())[-REMEMBERED:]))
+        live = None if self.champion is None else self.champion.version
+        kept = {version, self.version, live, *self.unrecorded[-REMEMBERED:]}
+        for oldest in [known for known in notes if known not in kept]:
+            if len(notes) <= REMEMBERED:
+                break
+            del notes[oldest]
+        return replace(self, past=notes)
 
     def settle(
-        self, phase: Phase, outcome: Outcome, message: str, *, by_person: bool = False
+        self,
+        phase: Phase,
+        outcome: Outcome,
+        message: str,
+        *,
+        by_person: bool = False,
+        awaits: Awaits | None = None,
     ) -> State:
-        """End the run of `version` and note its outcome."""
+        """End the run of `version` and note its outcome. `awaits`: what a person is asked for."""
         settled = replace(
             self,
             phase=phase,
@@ -178,6 +225,7 @@ class State:
             lease_until=None,
             asked_at=None,
             tries=0,
+            awaits=awaits,
         )
         if self.version is None:
             return settled
