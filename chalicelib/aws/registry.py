@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from chalicelib.aws.translate import ours_if_exists, refusals, sagemaker_errors
 from chalicelib.errors import ResourceNotFound
 
 NEWEST = 100  # packages looked at when one is searched
+LONGEST_DESCRIPTION = 1024  # characters of an ApprovalDescription, on one line
+LONGEST_PROPERTY = 256
 
 
 class Approval(StrEnum):
@@ -23,12 +26,15 @@ class Approval(StrEnum):
 
 @dataclass(frozen=True)
 class Package:
-    """A model package; `properties` are its CustomerMetadataProperties."""
+    """A model package; `properties` are its CustomerMetadataProperties, `description` the
+    ApprovalDescription. `modified_by`: the ARN (or name) of who changed it last, where the registry
+    tells."""
 
     arn: str
     approval: str
     description: str
     properties: Mapping[str, str]
+    modified_by: str = ""
 
 
 class Registry(Protocol):
@@ -46,11 +52,26 @@ class Registry(Protocol):
     def describe(self, arn: str) -> Package | None:
         """The package, or None."""
 
-    def decide(self, arn: str, approval: Approval, description: str) -> None:
-        """Set the approval status with the reason."""
+    def decide(
+        self,
+        arn: str,
+        approval: Approval,
+        description: str,
+        properties: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+    ) -> None:
+        """Set the approval status with the reason; `properties` are added to those that are there,
+        those named in `remove` go."""
 
     def find(self, group: str, properties: Mapping[str, str]) -> Package | None:
         """The newest package of the group that has these properties, among its newest hundred."""
+
+    def search(self, group: str, fits: Callable[[Package], bool]) -> Package | None:
+        """The newest package of the group that fits, among its newest hundred."""
+
+    def approved(self, group: str) -> list[str]:
+        """The ARNs of the group's packages that are approved, the newest first, a hundred at
+        most."""
 
 
 class SageMakerRegistry:
@@ -82,29 +103,49 @@ class SageMakerRegistry:
             raw["ModelApprovalStatus"],
             raw.get("ApprovalDescription", ""),
             dict(raw.get("CustomerMetadataProperties", {})),
+            _name_of(raw.get("LastModifiedBy") or {}),
         )
 
-    def decide(self, arn: str, approval: Approval, description: str) -> None:
+    def decide(
+        self,
+        arn: str,
+        approval: Approval,
+        description: str,
+        properties: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+    ) -> None:
+        request: dict[str, Any] = {
+            "ModelPackageArn": arn,
+            "ModelApprovalStatus": str(approval),
+            "ApprovalDescription": " ".join(description.split())[:LONGEST_DESCRIPTION],
+        }
+        if properties:
+            request["CustomerMetadataProperties"] = dict(properties)
+        if remove:
+            request["CustomerMetadataPropertiesToRemove"] = list(remove)
         with sagemaker_errors():
-            self._client.update_model_package(
-                ModelPackageArn=arn,
-                ModelApprovalStatus=str(approval),
-                ApprovalDescription=description[:1024],
-            )
+            self._client.update_model_package(**request)
 
     def find(self, group: str, properties: Mapping[str, str]) -> Package | None:
+        return self.search(group, lambda found: properties.items() <= found.properties.items())
+
+    def search(self, group: str, fits: Callable[[Package], bool]) -> Package | None:
         for arn in self._newest(group):
             package = self.describe(arn)
-            if package is not None and properties.items() <= package.properties.items():
+            if package is not None and fits(package):
                 return package
         return None
 
-    def _newest(self, group: str) -> Iterator[str]:
+    def approved(self, group: str) -> list[str]:
+        return list(self._newest(group, ModelApprovalStatus=str(Approval.APPROVED)))
+
+    def _newest(self, group: str, **wanted: str) -> Iterator[str]:
         pages = self._client.get_paginator("list_model_packages").paginate(
             ModelPackageGroupName=group,
             SortBy="CreationTime",
             SortOrder="Descending",
             PaginationConfig={"MaxItems": NEWEST},
+            **wanted,
         )
         try:
             with sagemaker_errors():
@@ -113,3 +154,17 @@ class SageMakerRegistry:
                         yield raw["ModelPackageArn"]
         except ResourceNotFound:  # no group yet
             return
+
+
+def metadata(text: str) -> str:
+    """Text as a value of CustomerMetadataProperties: what SageMaker does not take becomes `_`.
+
+    It takes letters, digits, spaces and `_.:/=+-@`, 256 at most and one at least.
+    """
+    return re.sub(r"[^\w .:/=+\-@]", "_", " ".join(text.split()))[:LONGEST_PROPERTY] or "-"
+
+
+def _name_of(user: Mapping[str, Any]) -> str:
+    """Of a UserContext: the Studio user's name, else the IAM identity's ARN; empty without both."""
+    identity = user.get("IamIdentity") or {}
+    return str(user.get("UserProfileName") or identity.get("Arn") or "")

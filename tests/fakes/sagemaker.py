@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,6 +66,7 @@ class MemoryRegistry:
         self.packages: dict[str, Package] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.refuse_cards = False
+        self.caller = f"{ARN}:user/somebody".replace("sagemaker:us-east-1", "iam:")
         self._tokens: dict[str, str] = {}
         self._tick = tick or Ticks()
 
@@ -85,7 +87,7 @@ class MemoryRegistry:
         self._tokens[token] = arn
         self.requests[arn] = request
         self.packages[arn] = Package(
-            arn, request["ModelApprovalStatus"], "", dict(request["CustomerMetadataProperties"])
+            arn, request["ModelApprovalStatus"], "", _checked(request["CustomerMetadataProperties"])
         )
         self._tick()
         return arn
@@ -93,22 +95,49 @@ class MemoryRegistry:
     def describe(self, arn: str) -> Package | None:
         return self.packages.get(arn)
 
-    def decide(self, arn: str, approval: Approval, description: str) -> None:
+    def decide(
+        self,
+        arn: str,
+        approval: Approval | str,
+        description: str,
+        properties: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+    ) -> None:
         if arn not in self.packages:
             raise ResourceNotFound(f"{arn} does not exist")
+        found = self.packages[arn]
+        kept = {**found.properties, **_checked(properties or {})}
         self.packages[arn] = replace(
-            self.packages[arn], approval=str(approval), description=description
+            found,
+            approval=str(approval),
+            description=description,
+            properties={name: value for name, value in kept.items() if name not in remove},
+            modified_by=self.caller,
         )
         self._tick()
 
     def find(self, group: str, properties: Mapping[str, str]) -> Package | None:
-        for package in reversed(self._of(group)):
-            if properties.items() <= package.properties.items():
-                return package
-        return None
+        return self.search(group, lambda found: properties.items() <= found.properties.items())
+
+    def search(self, group: str, fits: Callable[[Package], bool]) -> Package | None:
+        return next((p for p in reversed(self._of(group)) if fits(p)), None)
+
+    def approved(self, group: str) -> list[str]:
+        return [p.arn for p in reversed(self._of(group)) if p.approval == Approval.APPROVED]
 
     def _of(self, group: str) -> list[Package]:
         return [p for arn, p in self.packages.items() if f":model-package/{group}/" in arn]
+
+
+def _checked(properties: Mapping[str, str]) -> dict[str, str]:
+    """As SageMaker checks CustomerMetadataProperties."""
+    if len(properties) > 50:
+        raise RequestRefused("Member must have length less than or equal to 50")
+    for name, value in properties.items():
+        for text, most in ((name, 128), (value, 256)):
+            if not re.fullmatch(rf"[\w .:/=+\-@]{{1,{most}}}", text):
+                raise RequestRefused(f"Member must satisfy regular expression pattern: {text!r}")
+    return dict(properties)
 
 
 def _check_card(content: str) -> None:
