@@ -11,7 +11,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, cast
 
@@ -22,6 +22,9 @@ MOST_PROBLEMS = 20
 BUFFER = 1 << 18
 LARGEST_RATIO = 200  # unpacked to packed, past LARGEST_UNASKED; pixels come to 5 to 50
 LARGEST_UNASKED = 1 << 30  # bytes
+# Of one CSV that is packed, unpacked: read in one go, it takes half of what a function may run.
+LARGEST_UNPACKED = 10 * 10**9
+BEGINNING = 1000  # rows that tell how the rest of a file is to be read
 
 
 @dataclass
@@ -46,6 +49,27 @@ class CsvFile:
     more_problems: bool = False
     sha256: str | None = None
     size: int = 0
+    goes_on: bool = False  # these lines do not begin the file: `of` says what those before said
+    header_line: bytes = b""
+    columns: int = 0  # that the header names
+    lines: int = 0  # that were read, the header and empty ones too
+    blank_at: int | None = None  # the first of the empty lines at the end
+
+    @classmethod
+    def after(cls, beginning: CsvFile) -> CsvFile:
+        """For lines further down in the file that begins so: they are read in its way."""
+        return cls(
+            beginning.name,
+            beginning.header,
+            beginning.label_column,
+            pixels=beginning.pixels,
+            labels={label: 0 for label in list(beginning.labels)[:1]},
+            scale=beginning.scale,
+            first=beginning.first,
+            goes_on=True,
+            header_line=beginning.header_line,
+            columns=beginning.columns,
+        )
 
     def wrong(self, reason: str, line: int | None = None, column: int | None = None) -> None:
         """Note a problem. Raises Enough after the twentieth."""
@@ -83,12 +107,15 @@ class _Counting(io.RawIOBase):
         return len(chunk)
 
 
-def read_csv(name: str, body: IO[bytes], label: str | None = None) -> CsvFile:
-    """Read the whole file, or up to its twentieth problem. `body` needs `read(n)` alone.
+def read_csv(
+    name: str, body: IO[bytes], label: str | None = None, after: CsvFile | None = None
+) -> CsvFile:
+    """Read all of `body`, or up to its twentieth problem. It needs `read(n)` alone.
 
-    `label` is the name of the label's column, where somebody said it.
+    `label` is the name of the label's column, where somebody said it. `after` is how the file
+    begins, where `body` holds whole lines from further down: these count from 1 all the same.
     """
-    found = CsvFile(name)
+    found = CsvFile(name) if after is None else CsvFile.after(after)
     stored = _Counting(body)
     try:
         with _lines(found, stored) as lines:
@@ -104,6 +131,26 @@ def read_csv(name: str, body: IO[bytes], label: str | None = None) -> CsvFile:
     return found
 
 
+def read_beginning(name: str, body: IO[bytes], label: str | None = None) -> CsvFile:
+    """Read a plain CSV's header and its first thousand rows, as `read_csv` does."""
+    found = CsvFile(name)
+    lines = io.BufferedReader(_Counting(body), BUFFER)
+    with suppress(Enough):
+        read_rows(found, cast(IO[bytes], _First(lines, BEGINNING + 1)), label)
+    return found
+
+
+class _First:
+    """The first lines of some."""
+
+    def __init__(self, lines: io.BufferedReader, most: int) -> None:
+        self._lines, self._left = lines, most
+
+    def readline(self, size: int) -> bytes:
+        self._left -= 1
+        return self._lines.readline(size) if self._left >= 0 else b""
+
+
 class _Unpacked:
     """The lines of a gzip, as long as they are in proportion to what they were unpacked from."""
 
@@ -114,11 +161,21 @@ class _Unpacked:
     def readline(self, size: int) -> bytes:
         line = self._unpacked.readline(size)
         self._count += len(line)
+        if self._count > LARGEST_UNPACKED:
+            self._found.hopeless(f"it unpacks to more than {too_long_to_read()}")
         if self._count > LARGEST_UNASKED and self._count > self._stored.count * LARGEST_RATIO:
             self._found.hopeless(
                 f"it unpacks to more than {LARGEST_RATIO} times its size: it is not read to its end"
             )
         return line
+
+
+def too_long_to_read() -> str:
+    """The most that a packed CSV may hold, and what to do with one that holds more."""
+    return (
+        f"{LARGEST_UNPACKED / 1e9:.0f} GB, which one function cannot read in its time: pack it as "
+        "several files, or put it unpacked (a plain CSV is read in pieces, side by side)"
+    )
 
 
 @contextmanager

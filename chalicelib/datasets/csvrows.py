@@ -41,16 +41,17 @@ Take = Callable[[bytes], tuple[bytes, bytes]]  # a line → its label, the value
 
 def read_rows(found: CsvFile, lines: IO[bytes], label: str | None) -> None:
     """Read `lines` into `found`. Raises Enough where reading on has no use."""
-    header: bytes | None = None
-    take = _taker(found.label_column, 0)
+    begins = not found.goes_on
+    header = found.header_line or None
+    take = _taker(found.label_column, found.columns)
     counts: dict[bytes, int] = {}
     number = 0
     try:
         for number, line in _numbered(found, lines):
-            if number == 1 and is_header(line):
-                header, found.header = line, True
+            if begins and number == 1 and is_header(line):
+                header, found.header, found.header_line = line, True, line
                 take = _headed(found, line, label)
-            elif number == 1 and label is not None:
+            elif begins and number == 1 and label is not None:
                 reason = f"dataset.json says that the label's column is {label!r}"
                 found.hopeless(f"{reason}, but the file has no header", 1)
             elif line == header:
@@ -63,6 +64,8 @@ def read_rows(found: CsvFile, lines: IO[bytes], label: str | None) -> None:
             for raw, count in counts.items()
             if (text := raw.decode("utf-8", "surrogateescape")) in found.labels
         }
+    if not begins:
+        return
     if number == 0:
         found.hopeless("the file is empty")
     elif found.rows == 0 and not found.problems:
@@ -73,22 +76,25 @@ def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Lines with their numbers, from 1; empty ones at the end are left out."""
     blank_at: int | None = None
     number = 0
-    while line := lines.readline(LONGEST_LINE + 1):
-        number += 1
-        if number == 1 and (what := _other_kind(line)):
-            found.hopeless(what)
-        if len(line) > LONGEST_LINE:
-            found.hopeless(f"the line is longer than {LONGEST_LINE:,} bytes", number)
-        line = line.rstrip(b"\r\n")
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line:
-            blank_at = blank_at or number
-            continue
-        if blank_at is not None:
-            found.wrong("an empty line between rows", blank_at)
-            blank_at = None
-        yield number, line
+    try:
+        while line := lines.readline(LONGEST_LINE + 1):
+            number += 1
+            if number == 1 and not found.goes_on and (what := _other_kind(line)):
+                found.hopeless(what)
+            if len(line) > LONGEST_LINE:
+                found.hopeless(f"the line is longer than {LONGEST_LINE:,} bytes", number)
+            line = line.rstrip(b"\r\n")
+            if number == 1 and not found.goes_on:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not line:
+                blank_at = blank_at or number
+                continue
+            if blank_at is not None:
+                found.wrong("an empty line between rows", blank_at)
+                blank_at = None
+            yield number, line
+    finally:
+        found.lines, found.blank_at = number, blank_at
 
 
 def _other_kind(beginning: bytes) -> str | None:
@@ -174,8 +180,8 @@ def _headed(found: CsvFile, line: bytes, label: str | None) -> Take:
                 1,
                 1,
             )
-    found.label_column = named[0] if named else 0
-    return _taker(found.label_column, len(columns))
+    found.label_column, found.columns = named[0] if named else 0, len(columns)
+    return _taker(found.label_column, found.columns)
 
 
 def _pixel_stem(columns: Sequence[str]) -> str:
