@@ -29,6 +29,7 @@ SageMaker:
     pigeonhole-<stage>-<dataset>                         endpoint, model package group
     pigeonhole-<stage>-<dataset>-next                    verification endpoint
     pigeonhole-<stage>-<dataset>-<hash12>-<attempt>      training job, model, endpoint config
+    …-<hash12>-<attempt>-h<4 hex>                        endpoint config of other hosting
     pigeonhole-<stage>-batch-<batch>-<run12>-<attempt>   transform job and its model
 
 A reconciler's id is `dataset/<name>` or `batch/<name>`.
@@ -52,6 +53,7 @@ DATA_ENDINGS = (".csv", ".csv.gz", ".zip")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)")
 _VALIDATION = re.compile(r"(^|[^a-z])(validation|valid|val)([^a-z]|$)")
+_HOSTING = re.compile(r"-h[0-9a-f]{4}$")
 _SUFFIX = re.compile(r"(?P<owner>.+)-(?P<hash>[0-9a-f]{12})-(?P<attempt>[1-9][0-9]*)")
 
 
@@ -327,6 +329,20 @@ class SageMakerNames:
     def job(self, dataset: str, version: str, attempt: int) -> str:
         """Training job, model and endpoint config."""
         return f"{self.prefix}{dataset}-{version[:12]}-{attempt}"
+
+    def config(self, job: str, hosting: str) -> str:
+        """Endpoint config of the job's model by its hosting, of which `hosting` are 4 hex digits;
+        the stage's own hosting goes by the job's name."""
+        return f"{job}-h{hosting}" if hosting else job
+
+    def parse_config(self, name: str) -> str | None:
+        """The training job whose model an endpoint config hosts; None for other people's."""
+        job = _HOSTING.sub("", name)
+        return job if self.parse_job(job) else None
+
+    def configs(self, dataset: str) -> str:
+        """What the names of the dataset's endpoint configs begin with (those of others may)."""
+        return f"{self.prefix}{dataset}-"
 
     def transform(self, batch: str, run: str, attempt: int) -> str:
         """Transform job and its model."""

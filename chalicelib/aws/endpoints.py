@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from chalicelib.aws.translate import (
 from chalicelib.errors import ModelError, ModelNotReady, ResourceNotFound, Unavailable
 
 VARIANT = "AllTraffic"
+MOST_LISTED = 1000  # endpoint configs looked at, the oldest first
 _BUSY = re.compile(r"in-progress|in progress", re.IGNORECASE)
 
 
@@ -39,13 +40,40 @@ class EndpointStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class Serverless:
+    """Containers that come with the requests and go when there are none."""
+
+    memory_mb: int
+    max_concurrency: int
+
+    def __str__(self) -> str:
+        return f"serverless, {self.memory_mb} MB, {self.max_concurrency} at once"
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Machines that run, and cost, all the time."""
+
+    instance_type: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.instance_type}"
+
+
+Capacity = Serverless | Instances
+
+
+@dataclass(frozen=True)
 class Endpoint:
-    """`config` is the endpoint config that it serves now."""
+    """`config` is the endpoint config that it serves now; `serverless` is told of one in
+    service."""
 
     name: str
     status: str
     config: str
     reason: str
+    serverless: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,15 +97,27 @@ class Endpoints(Protocol):
         """CreateModel from a package of the registry."""
 
     def ensure_config(
-        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+        self, name: str, model: str, capacity: Capacity, tags: Mapping[str, str]
     ) -> None:
-        """CreateEndpointConfig: serverless, of the model with the same name."""
+        """CreateEndpointConfig."""
+
+    def capacity(self, config: str) -> Capacity | None:
+        """DescribeEndpointConfig: what the config runs on; None where there is none."""
+
+    def configs(self, part: str) -> list[str]:
+        """ListEndpointConfigs: the names that have this part, the oldest first."""
+
+    def delete_config(self, name: str) -> None:
+        """DeleteEndpointConfig."""
+
+    def delete_model(self, name: str) -> None:
+        """DeleteModel."""
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
         """CreateEndpoint."""
 
     def update(self, name: str, config: str) -> None:
-        """UpdateEndpoint. Raises ResourceNotFound."""
+        """UpdateEndpoint. Raises ResourceNotFound, and as what creates."""
 
     def delete(self, name: str) -> None:
         """DeleteEndpoint."""
@@ -114,23 +154,46 @@ class SageMakerEndpoints:
             )
 
     def ensure_config(
-        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+        self, name: str, model: str, capacity: Capacity, tags: Mapping[str, str]
     ) -> None:
         with sagemaker_errors(), refusals(), ours_if_exists():
             self._client.create_endpoint_config(
                 EndpointConfigName=name,
                 ProductionVariants=[
-                    {
-                        "VariantName": VARIANT,
-                        "ModelName": name,
-                        "ServerlessConfig": {
-                            "MemorySizeInMB": memory_mb,
-                            "MaxConcurrency": max_concurrency,
-                        },
-                    }
+                    {"VariantName": VARIANT, "ModelName": model, **_variant(capacity)}
                 ],
                 Tags=_tags(tags),
             )
+
+    def capacity(self, config: str) -> Capacity | None:
+        try:
+            with sagemaker_errors():
+                raw = self._client.describe_endpoint_config(EndpointConfigName=config)
+        except ResourceNotFound:
+            return None
+        [variant] = raw["ProductionVariants"]
+        size = variant.get("ServerlessConfig")
+        if size is None:
+            return Instances(variant["InstanceType"], int(variant["InitialInstanceCount"]))
+        return Serverless(int(size["MemorySizeInMB"]), int(size["MaxConcurrency"]))
+
+    def configs(self, part: str) -> list[str]:
+        pages = self._client.get_paginator("list_endpoint_configs").paginate(
+            NameContains=part,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            PaginationConfig={"PageSize": 100, "MaxItems": MOST_LISTED},
+        )
+        with sagemaker_errors():
+            return [raw["EndpointConfigName"] for page in pages for raw in page["EndpointConfigs"]]
+
+    def delete_config(self, name: str) -> None:
+        with suppress(ResourceNotFound), sagemaker_errors():
+            self._client.delete_endpoint_config(EndpointConfigName=name)
+
+    def delete_model(self, name: str) -> None:
+        with suppress(ResourceNotFound), sagemaker_errors():
+            self._client.delete_model(ModelName=name)
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
         with sagemaker_errors(), refusals(), ours_if_exists():
@@ -139,7 +202,7 @@ class SageMakerEndpoints:
             )
 
     def update(self, name: str, config: str) -> None:
-        with sagemaker_errors(), _unless_busy(name):
+        with sagemaker_errors(), refusals(), _unless_busy(name):
             self._client.update_endpoint(EndpointName=name, EndpointConfigName=config)
 
     def delete(self, name: str) -> None:
@@ -160,6 +223,7 @@ class SageMakerEndpoints:
             raw["EndpointStatus"],
             raw.get("EndpointConfigName", ""),
             raw.get("FailureReason", ""),
+            all("CurrentServerlessConfig" in v for v in raw.get("ProductionVariants") or ()),
         )
 
 
@@ -209,6 +273,20 @@ def _unless_busy(name: str) -> Iterator[None]:
         if error_code(error) == "ValidationException" and _BUSY.search(error_message(error)):
             raise Unavailable(f"{name} takes no change now: {error_message(error)}") from error
         raise
+
+
+def _variant(capacity: Capacity) -> dict[str, Any]:
+    if isinstance(capacity, Instances):
+        return {
+            "InstanceType": capacity.instance_type,
+            "InitialInstanceCount": capacity.count,
+        }
+    return {
+        "ServerlessConfig": {
+            "MemorySizeInMB": capacity.memory_mb,
+            "MaxConcurrency": capacity.max_concurrency,
+        }
+    }
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

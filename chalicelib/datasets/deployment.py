@@ -10,7 +10,9 @@ from typing import Any
 from chalicelib import names
 from chalicelib.aws.endpoints import Endpoint, EndpointStatus
 from chalicelib.clock import iso
+from chalicelib.datasets import hosting
 from chalicelib.datasets.artifact import Golden, read_golden
+from chalicelib.datasets.hosting import Hosted
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Champion, Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import InputRefused, ModelError, RequestRefused, Unavailable
@@ -102,11 +104,8 @@ def _asked(parts: Parts, state: State) -> State:
 
 
 def _ensure_config(parts: Parts, state: State, job: str) -> None:
-    settings, tags = parts.settings, parts.tags(state.dataset)
-    parts.endpoints.ensure_model(job, state.package or "", settings.endpoint_role_arn, tags)
-    parts.endpoints.ensure_config(
-        job, settings.serverless_memory_mb, settings.serverless_max_concurrency, tags
-    )
+    capacity = hosting.by_default(parts.settings)
+    hosting.ensure(parts, state.dataset, Hosted(job, state.package or "", job, capacity))
 
 
 def _broken(parts: Parts, state: State, endpoint: Endpoint) -> Move:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.aws.endpoints import Answer, Endpoint
+from chalicelib.aws.endpoints import Answer, Capacity, Endpoint, Serverless
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import TrainingJob
@@ -153,6 +153,7 @@ class _Live:
     config: str
     wanted: str
     reason: str = ""
+    serverless: bool = True
 
 
 class MemoryEndpoints:
@@ -164,10 +165,11 @@ class MemoryEndpoints:
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.models: dict[str, str] = {}  # → package ARN
-        self.configs: dict[str, tuple[int, int]] = {}
+        self.hostings: dict[str, tuple[str, Capacity]] = {}  # config → model, what it runs on
         self.endpoints: dict[str, _Live] = {}
         self.fail_on: set[str] = set()
         self.refusals: list[Exception] = []  # raised by the next creates of models
+        self.no_update: list[Exception] = []  # raised by the next updates
         self._tick = tick or Ticks()
 
     def ensure_model(
@@ -179,23 +181,40 @@ class MemoryEndpoints:
         self._tick()
 
     def ensure_config(
-        self, name: str, memory_mb: int, max_concurrency: int, tags: Mapping[str, str]
+        self, name: str, model: str, capacity: Capacity, tags: Mapping[str, str]
     ) -> None:
-        if name not in self.models:
-            raise ResourceNotFound(f"Could not find model {name}")
-        self.configs.setdefault(name, (memory_mb, max_concurrency))
+        if model not in self.models:
+            raise ResourceNotFound(f"Could not find model {model}")
+        self.hostings.setdefault(name, (model, capacity))
+        self._tick()
+
+    def capacity(self, config: str) -> Capacity | None:
+        return self.hostings[config][1] if config in self.hostings else None
+
+    def configs(self, part: str) -> list[str]:
+        return [name for name in self.hostings if part in name]
+
+    def delete_config(self, name: str) -> None:
+        in_use = [n for n, live in self.endpoints.items() if name in (live.config, live.wanted)]
+        assert not in_use, f"{name} is deleted while {in_use} use it"
+        self.hostings.pop(name, None)
+        self._tick()
+
+    def delete_model(self, name: str) -> None:
+        self.models.pop(name, None)
         self._tick()
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
-        if config not in self.configs:
-            raise ResourceNotFound(f"Could not find endpoint configuration {config}")
-        self.endpoints.setdefault(name, _Live("Creating", config, config))
+        serverless = isinstance(self._capacity(config), Serverless)
+        self.endpoints.setdefault(name, _Live("Creating", config, config, "", serverless))
         self._tick()
 
     def update(self, name: str, config: str) -> None:
         live = self._found(name)
-        if config not in self.configs:
-            raise ResourceNotFound(f"Could not find endpoint configuration {config}")
+        if self.no_update:
+            raise self.no_update.pop(0)
+        if isinstance(self._capacity(config), Serverless) and not live.serverless:
+            raise RequestRefused("a real-time endpoint cannot be updated to a serverless endpoint")
         if live.status != "InService":
             raise Unavailable(f"{name} takes no change now")
         live.status, live.wanted = "Updating", config
@@ -211,7 +230,9 @@ class MemoryEndpoints:
 
     def describe(self, name: str) -> Endpoint | None:
         live = self.endpoints.get(name)
-        return None if live is None else Endpoint(name, live.status, live.config, live.reason)
+        if live is None:
+            return None
+        return Endpoint(name, live.status, live.config, live.reason, live.serverless)
 
     def advance(self) -> list[str]:
         """One state on; the names of the endpoints that moved."""
@@ -222,11 +243,17 @@ class MemoryEndpoints:
                 del self.endpoints[name]
             elif live.wanted not in self.fail_on:
                 live.status, live.config = "InService", live.wanted
+                live.serverless = isinstance(self._capacity(live.config), Serverless)
             elif live.status == "Creating":
                 live.status, live.reason = "Failed", "the container did not answer /ping"
             else:
-                live.status = "InService"
+                live.status, live.wanted = "InService", live.config
         return moved
+
+    def _capacity(self, config: str) -> Capacity:
+        if config not in self.hostings:
+            raise ResourceNotFound(f"Could not find endpoint configuration {config}")
+        return self.hostings[config][1]
 
     def _found(self, name: str) -> _Live:
         if name not in self.endpoints:
@@ -255,7 +282,8 @@ class MemoryRuntime:
         self.asked.append((endpoint, live.config))
         if self.refusals:
             raise self.refusals.pop(0)
-        request = self.registry.requests[self.endpoints.models[live.config]]
+        model_name = self.endpoints.hostings[live.config][0]
+        request = self.registry.requests[self.endpoints.models[model_name]]
         url = request["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
         files = unpack(self.storage.get_bytes(url.removeprefix(f"s3://{self.storage.bucket}/")))
         model = json.loads(files["model.json"])
@@ -268,7 +296,7 @@ class MemoryRuntime:
                 answer = {
                     "label": max(probabilities, key=probabilities.__getitem__),
                     "probabilities": probabilities,
-                    "model_version": "-".join(live.config.rsplit("-", 2)[1:]),
+                    "model_version": "-".join(model_name.rsplit("-", 2)[1:]),
                 }
                 return Answer(json.dumps(answer).encode(), "application/json")
         raise AssertionError("asked with an image that is not golden")

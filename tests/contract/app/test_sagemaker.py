@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from chalicelib.aws.endpoints import Serverless
 from chalicelib.aws.registry import Approval
 from chalicelib.errors import RequestRefused, ResourceNotFound, Unavailable
 from tests.contract.app.conftest import SageMaker
@@ -39,7 +40,7 @@ def config(sagemaker: SageMaker) -> str:
     sagemaker.registry.decide(arn, Approval.APPROVED, "good")
     for _ in range(2):
         sagemaker.endpoints.ensure_model(found, arn, ROLE, TAGS)
-        sagemaker.endpoints.ensure_config(found, 2048, 5, TAGS)
+        sagemaker.endpoints.ensure_config(found, found, Serverless(2048, 5), TAGS)
     return found
 
 

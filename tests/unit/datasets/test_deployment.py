@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.aws.endpoints import Serverless
 from chalicelib.errors import LimitReached, ModelError, ModelNotReady
 from tests.unit.datasets.world import LIVE, NEXT, World, good
 
@@ -109,7 +110,7 @@ def test_a_live_endpoint_that_failed_before_is_made_anew() -> None:
     world.until("Training")
     leftover = "pigeonhole-local-fm-000000000000-1"
     world.endpoints.ensure_model(leftover, "arn", "role", {})
-    world.endpoints.ensure_config(leftover, 1024, 1, {})
+    world.endpoints.ensure_config(leftover, leftover, Serverless(1024, 1), {})
     world.endpoints.create(LIVE, leftover, {})
     world.endpoints.fail_on.add(leftover)
     world.endpoints.advance()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from chalicelib.aws.endpoints import SageMakerEndpoints
+from chalicelib.aws.endpoints import SageMakerEndpoints, Serverless
 from chalicelib.aws.training import SageMakerTraining
 from chalicelib.aws.transform import SageMakerTransform
 from chalicelib.errors import AccessDenied, RequestRefused, ResourceNotFound
@@ -90,7 +90,7 @@ def each_create_raises(error: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         SageMakerEndpoints(client).ensure_model("m", "arn", "role", {})
     with pytest.raises(kind):
-        SageMakerEndpoints(client).ensure_config("m", 2048, 5, {})
+        SageMakerEndpoints(client).ensure_config("m", "m", Serverless(2048, 5), {})
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_a_name_that_is_there_is_success_and_a_model_not_seen_yet_may_pass() -> 
     SageMakerTraining(Answering(client_error("ResourceInUse", "exists"))).create({})
     missing = Answering(client_error("ValidationException", 'Could not find model "m"'))
     with pytest.raises(ResourceNotFound):
-        SageMakerEndpoints(missing).ensure_config("m", 2048, 5, {})
+        SageMakerEndpoints(missing).ensure_config("m", "m", Serverless(2048, 5), {})
