@@ -12,6 +12,7 @@ from chalice import Chalice
 from chalice.app import SQSEvent
 
 from chalicelib import api, wiring
+from chalicelib.delivery import Invocation
 from chalicelib.settings import api_key_required
 
 app = Chalice(app_name="pigeonhole")
@@ -24,9 +25,11 @@ PLACEHOLDER = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 
 @app.on_sqs_message(queue_arn=PLACEHOLDER, name="reconcile", batch_size=10)
 def reconcile(event: SQSEvent) -> dict[str, Any]:
-    return wiring.dispatcher().reconcile_batch(event.to_dict()["Records"])
+    return wiring.dispatcher().reconcile_batch(
+        event.to_dict()["Records"], Invocation.of(event.context)
+    )
 
 
 @app.on_sqs_message(queue_arn=PLACEHOLDER, name="work", batch_size=1)
 def work(event: SQSEvent) -> dict[str, Any]:
-    return wiring.dispatcher().work_batch(event.to_dict()["Records"])
+    return wiring.dispatcher().work_batch(event.to_dict()["Records"], Invocation.of(event.context))

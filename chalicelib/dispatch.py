@@ -4,9 +4,9 @@ The events queue: each message names somebody to reconcile. A burst of messages 
 names the same one many times, so it is reconciled once a batch. The work queue: each message is one
 heavy step.
 
-A message whose work failed is handed back alone, for SQS to retry and, in the end, to park in the
-dead-letter queue. A message that says nothing we understand is logged and dropped: another try
-would not understand it either.
+A message whose work failed is handed back alone, to come again and, in the end, to be parked in the
+dead-letter queue with the reason (`delivery.py`). A message that says nothing we understand is
+logged and dropped: another try would not understand it either.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import events, names
 from chalicelib.aws.queues import Queues
+from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Mark, Table
 from chalicelib.clock import Clock, iso
+from chalicelib.delivery import Delivery, Invocation, Message
 from chalicelib.errors import NameRefused
 
 Reconcile = Callable[[str], None]
@@ -43,6 +45,9 @@ class Dispatcher:
         storage: Storage,
         table: Table,
         queues: Queues,
+        events: SourceQueue,
+        work: SourceQueue,
+        retry_seconds: int,
         clock: Clock,
         logger: Logger,
     ) -> None:
@@ -52,40 +57,68 @@ class Dispatcher:
         self._storage = storage
         self._table = table
         self._queues = queues
+        self._events_queue = events
+        self._work_queue = work
+        self._retry_seconds = retry_seconds
         self._clock = clock
         self._log = logger
 
-    def reconcile_batch(self, records: Iterable[Mapping[str, Any]]) -> Failures:
+    def reconcile_batch(
+        self, records: Iterable[Mapping[str, Any]], invocation: Invocation
+    ) -> Failures:
         """Handle SQS records of the events queue; the failed ones in SQS's partial-batch form."""
-        wanted: dict[str, set[str]] = {}  # id → the messages that named it
-        failed: set[str] = set()
-        for record in records:
-            message_id = str(record["messageId"])
-            try:
-                for id in self._ids(str(record["body"])):
-                    wanted.setdefault(id, set()).add(message_id)
-            except Exception:
-                self._log.exception("a message could not be taken up", message_id=message_id)
-                failed.add(message_id)
-        for id, message_ids in wanted.items():
-            try:
-                owner, name = names.parse_id(id)
-                self._reconcilers[owner](name)
-            except Exception:
-                self._log.exception("reconcile failed", id=id)
-                failed |= message_ids
-        return _failures(failed)
+        messages = [Message.of(record) for record in records]
+        wanted: dict[str, list[Message]] = {}  # id → the messages that named it
+        with self._delivery(self._events_queue, messages, invocation) as delivery:
+            for message in messages:
+                try:
+                    ids = self._ids(message.body)
+                except Exception as error:
+                    self._log.exception("a message could not be taken up", message_id=message.id)
+                    delivery.fail([message], error)
+                else:
+                    for id in ids:
+                        wanted.setdefault(id, []).append(message)
+            for id, named_by in _freshest_first(wanted):
+                delivery.begin(named_by)
+                try:
+                    owner, name = names.parse_id(id)
+                    self._reconcilers[owner](name)
+                except Exception as error:
+                    self._log.exception("reconcile failed", id=id)
+                    delivery.fail(named_by, error)
+                else:
+                    del wanted[id]
+                    left = {message.id for others in wanted.values() for message in others}
+                    delivery.done(m for m in named_by if m.id not in left)
+        return _failures(delivery.failed)
 
-    def work_batch(self, records: Iterable[Mapping[str, Any]]) -> Failures:
+    def work_batch(self, records: Iterable[Mapping[str, Any]], invocation: Invocation) -> Failures:
         """Handle SQS records of the work queue; the failed ones in SQS's partial-batch form."""
-        failed: set[str] = set()
-        for record in records:
-            try:
-                self._work(str(record["body"]))
-            except Exception:
-                self._log.exception("work failed", body=record["body"])
-                failed.add(str(record["messageId"]))
-        return _failures(failed)
+        messages = [Message.of(record) for record in records]
+        with self._delivery(self._work_queue, messages, invocation) as delivery:
+            for message in messages:
+                delivery.begin([message])
+                try:
+                    self._work(message.body)
+                except Exception as error:
+                    self._log.exception("work failed", body=message.body)
+                    delivery.fail([message], error)
+                else:
+                    delivery.done([message])
+        return _failures(delivery.failed)
+
+    def _delivery(
+        self, queue: SourceQueue, messages: Iterable[Message], invocation: Invocation
+    ) -> Delivery:
+        return Delivery(
+            messages,
+            queue=queue,
+            seconds=self._retry_seconds,
+            invocation=invocation,
+            clock=self._clock,
+            logger=self._log,
+        )
 
     def _ids(self, body: str) -> list[str]:
         ids: list[str] = []
@@ -176,5 +209,10 @@ class Dispatcher:
         worker(fields)
 
 
+def _freshest_first(wanted: Mapping[str, list[Message]]) -> list[tuple[str, list[Message]]]:
+    """What has failed before may fail again, and take the function with it."""
+    return sorted(wanted.items(), key=lambda item: max(m.receives for m in item[1]))
+
+
 def _failures(message_ids: Iterable[str]) -> Failures:
-    return {"batchItemFailures": [{"itemIdentifier": id} for id in sorted(message_ids)]}
+    return {"batchItemFailures": [{"itemIdentifier": id} for id in message_ids]}

@@ -25,6 +25,8 @@ class Settings:
     table: str
     events_queue_url: str
     work_queue_url: str
+    events_dead_letters_url: str
+    work_dead_letters_url: str
     training_image_cpu: str
     training_image_gpu: str
     serving_image: str
@@ -39,6 +41,7 @@ class Settings:
     code_version: str
     default_dataset: str
     quiet_seconds: int
+    retry_seconds: int  # what failed, or died half-way, is tried again after so long
     serverless_memory_mb: int
     serverless_max_concurrency: int
 

@@ -19,6 +19,7 @@ from chalicelib.aws.endpoints import SageMakerEndpoints, SageMakerRuntime
 from chalicelib.aws.links import SIGNING, S3Links
 from chalicelib.aws.queues import Queues
 from chalicelib.aws.registry import SageMakerRegistry
+from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Table
 from chalicelib.aws.training import SageMakerTraining
@@ -125,6 +126,7 @@ def services() -> Services:
 
 @cache
 def dispatcher() -> Dispatcher:
+    urls = settings()
     return Dispatcher(
         stage=settings().stage,
         reconcilers={
@@ -139,6 +141,9 @@ def dispatcher() -> Dispatcher:
         storage=storage(),
         table=table(),
         queues=queues(),
+        events=SourceQueue(client("sqs"), urls.events_queue_url, urls.events_dead_letters_url),
+        work=SourceQueue(client("sqs"), urls.work_queue_url, urls.work_dead_letters_url),
+        retry_seconds=settings().retry_seconds,
         clock=utc_now,
         logger=logger,
     )

@@ -28,6 +28,8 @@ from chalicelib.errors import (
 # Trouble with AWS or the way to it, while a request is made or its body is read: may pass.
 AWS_TROUBLE = (ClientError, BotoCoreError, HTTPError, ConnectionError, TimeoutError)
 
+SERVICE_FAILED = 500  # HTTP statuses from here on: the service's own fault
+
 # SageMaker has no code for what is missing or already there: a ValidationException's message
 # says so.
 _MISSING = re.compile(r"could not find|not found|does not exist|RecordNotFound", re.IGNORECASE)
@@ -62,6 +64,8 @@ def known_error(error: ClientError) -> PigeonholeError | None:
         return Throttled(message or code)
     if code in ("ResourceLimitExceeded", "LimitExceededException"):
         return LimitReached(message)
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVICE_FAILED:
+        return Unavailable(message or code)
     return None
 
 

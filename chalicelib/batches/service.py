@@ -41,7 +41,6 @@ from chalicelib.predict.choice import Champion, Choice
 from chalicelib.settings import Settings
 
 TRIES = 5  # how often a race is lost before SQS brings the message again
-RETRY_SECONDS = 60
 WRITE_TIMEOUT = timedelta(minutes=20)  # longer than the work function may run
 WRITE_TRIES = 3
 
@@ -150,7 +149,9 @@ class Batches:
         except Unavailable as error:  # the account's limit, say: the job starts when there is room
             message = f"Waiting to start the transform job, SageMaker says: {error}"
             self._log.warning("transform job waits", batch=state.batch, job=name, reason=str(error))
-            self._put(self._woken(replace(state, message=message), RETRY_SECONDS), revision)
+            self._put(
+                self._woken(replace(state, message=message), self._settings.retry_seconds), revision
+            )
         except RequestRefused as error:
             self._transform.delete_model(name)
             ready = names.inbox_prefix(state.batch) + names.READY

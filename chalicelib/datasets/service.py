@@ -47,7 +47,6 @@ STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
     Phase.LIVE: intake.consider,
 }
 MOST_STEPS = 30  # in one call; who needs more is woken again
-RETRY_SECONDS = 60  # after AWS refused for now
 
 
 class Datasets:
@@ -155,7 +154,10 @@ class Datasets:
             move = STEPS[state.phase](self._parts, publishing.noticed(self._parts, state))
         except Unavailable as error:
             self._parts.logger.warning("AWS refuses for now", dataset=name, reason=str(error))
-            move = rest(replace(state, message=f"waiting for AWS: {error}"), wake=RETRY_SECONDS)
+            move = rest(
+                replace(state, message=f"waiting for AWS: {error}"),
+                wake=self._parts.settings.retry_seconds,
+            )
         except AccessDenied as error:
             denied = replace(state, message=f"AWS denies a permission: {error}")
             if denied != state:

@@ -6,12 +6,13 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
+from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import OpenObject, Storage, StoredObject
 from chalicelib.aws.table import Item, Mark, Table
 from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict
@@ -78,6 +79,12 @@ class MemoryStorage(Storage):
     def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         self._append(key, etag, body)
+
+    def put_json_over(self, key: str, value: Any, etag: str | None) -> None:
+        found = self._newest(key)
+        if etag != (None if found is None else found.stored.etag):
+            raise ObjectChanged(f"{self.uri(key)} has changed")
+        self.put_json(key, value)
 
     def upload(self, key: str, body: IO[bytes], content_type: str) -> None:
         self.put_bytes(key, body.read(), content_type)
@@ -160,3 +167,33 @@ class MemoryQueues(Queues):
         self.asked.append({kind: fields})
         self.sent[kind] += 1
         self._tick()
+
+
+class MemorySourceQueue(SourceQueue):
+    """`held` says for how long each message was last held, `parked` what was given up."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, int] = {}
+        self.holds = 0
+        self.deleted: list[str] = []
+        self.parked: list[tuple[str, dict[str, str]]] = []
+        self.refuses = False
+        self.when_held: Callable[[], None] = lambda: None
+
+    def hold(self, handles: Sequence[str], seconds: int) -> None:
+        self._refuse()
+        self.held |= dict.fromkeys(handles, seconds)
+        self.holds += bool(handles)
+        self.when_held()
+
+    def delete(self, handles: Sequence[str]) -> None:
+        self._refuse()
+        self.deleted += handles
+
+    def park(self, body: str, told: Mapping[str, str]) -> None:
+        self._refuse()
+        self.parked.append((body, dict(told)))
+
+    def _refuse(self) -> None:
+        if self.refuses:
+            raise ConnectionError("SQS is out of reach")

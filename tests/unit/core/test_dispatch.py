@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from uuid import uuid4
 import pytest
 from aws_lambda_powertools import Logger
 
+from chalicelib.delivery import Invocation
 from chalicelib.dispatch import Dispatcher
 from chalicelib.names import Owner
-from tests.fakes.aws import MemoryQueues, MemoryStorage, MemoryTable
+from tests.fakes.aws import MemoryQueues, MemorySourceQueue, MemoryStorage, MemoryTable
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+RUN = Invocation("reconcile", "request-1", "/aws/lambda/reconcile")
 
 
 class Office:
@@ -28,9 +30,12 @@ class Office:
         self.reconciled: list[str] = []
         self.worked: list[Mapping[str, Any]] = []
         self.broken: set[str] = set()
+        self.reason = "no"
+        self.before: Callable[[str], None] = lambda id: None
         self.storage = MemoryStorage("bucket", lambda: NOW)
         self.table = MemoryTable()
         self.queues = MemoryQueues()
+        self.source = MemorySourceQueue()
         self.log = io.StringIO()
         self.dispatcher = Dispatcher(
             stage="local",
@@ -42,32 +47,44 @@ class Office:
             storage=self.storage,
             table=self.table,
             queues=self.queues,
+            events=self.source,
+            work=self.source,
+            retry_seconds=10,
             clock=lambda: NOW,
             logger=Logger(service=f"test-{uuid4()}", stream=self.log),
         )
 
     def _reconcile(self, id: str) -> None:
+        self.before(id)
         self.reconciled.append(id)
         if id in self.broken:
-            raise RuntimeError("no")
+            raise RuntimeError(self.reason)
 
     def _work(self, fields: Mapping[str, Any]) -> None:
         self.worked.append(fields)
         if fields["dataset"] in self.broken:
             raise RuntimeError("no")
 
-    def events(self, *bodies: str) -> list[str]:
+    def events(self, *bodies: str, receives: int = 1) -> list[str]:
         """Deliver; the numbers of the messages that are to be retried."""
-        answer = self.dispatcher.reconcile_batch(records(*bodies))
+        answer = self.dispatcher.reconcile_batch(records(*bodies, receives=receives), RUN)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
-    def work(self, *bodies: str) -> list[str]:
-        answer = self.dispatcher.work_batch(records(*bodies))
+    def work(self, *bodies: str, receives: int = 1) -> list[str]:
+        answer = self.dispatcher.work_batch(records(*bodies, receives=receives), RUN)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-def records(*bodies: str) -> list[dict[str, Any]]:
-    return [{"messageId": str(i), "body": body} for i, body in enumerate(bodies)]
+def records(*bodies: str, receives: int = 1) -> list[dict[str, Any]]:
+    return [
+        {
+            "messageId": str(i),
+            "body": body,
+            "receiptHandle": f"handle {i}",
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+        }
+        for i, body in enumerate(bodies)
+    ]
 
 
 def created(key: str) -> str:
@@ -199,3 +216,69 @@ def test_unknown_work_is_dropped_with_a_log_line(office: Office, body: str) -> N
     assert office.work(body) == []
     assert office.worked == []
     assert "dropped" in office.log.getvalue()
+
+
+def test_a_message_that_fails_comes_again_later_each_time(office: Office) -> None:
+    office.broken.add("dataset/b")
+    for receives, pause in ((1, 10), (2, 20), (4, 80)):
+        assert office.events(wake("dataset/b"), receives=receives) == ["0"]
+        assert office.source.held["handle 0"] == pause
+    assert office.source.parked == []
+
+
+def test_the_last_failure_is_parked_with_its_cause(office: Office) -> None:
+    office.broken.add("dataset/b")
+    assert office.events(wake("dataset/a"), wake("dataset/b"), receives=5) == []
+    [(body, told)] = office.source.parked
+    assert body == wake("dataset/b")
+    assert told == {
+        "cause": "RuntimeError: no",
+        "function": "reconcile",
+        "log_group": "/aws/lambda/reconcile",
+        "request_id": "request-1",
+        "time": NOW.isoformat(),
+    }
+    assert "gave up" in office.log.getvalue()
+
+
+def test_work_that_fails_for_the_last_time_is_parked_too(office: Office) -> None:
+    office.broken.add("b")
+    assert office.work(json.dumps({"preflight": {"dataset": "b"}}), receives=5) == []
+    assert [told["cause"] for _, told in office.source.parked] == ["RuntimeError: no"]
+
+
+def test_what_cannot_be_parked_is_left_to_sqs(office: Office) -> None:
+    office.broken.add("dataset/b")
+    office.source.refuses = True
+    assert office.events(wake("dataset/b"), receives=5) == ["0"]
+
+
+def test_a_cause_is_text_that_sqs_takes(office: Office) -> None:
+    office.reason = "bad \x00 byte " + 2000 * "x"
+    office.broken.add("dataset/b")
+    office.events(wake("dataset/b"), receives=5)
+    [(_, told)] = office.source.parked
+    assert told["cause"].startswith("RuntimeError: bad ? byte x")
+    assert len(told["cause"]) == 1000
+
+
+def test_what_may_kill_the_function_comes_back_after_the_innocent(office: Office) -> None:
+    """They wait while one is in hand: should that one kill the function, they are free first."""
+
+    def killed(id: str) -> None:
+        if id == "dataset/b":
+            raise KeyboardInterrupt
+
+    office.before = killed
+    with pytest.raises(KeyboardInterrupt):
+        office.events(*[wake(f"dataset/{name}") for name in "abc"])
+    assert office.source.deleted == ["handle 0"]
+    assert office.source.held["handle 1"] == 20
+    assert office.source.held["handle 2"] == 10
+
+
+def test_who_failed_before_is_handled_last(office: Office) -> None:
+    old, new = records(wake("dataset/a"), receives=2), records(wake("dataset/b"))
+    old[0]["messageId"] = "old"
+    office.dispatcher.reconcile_batch([*old, *new], RUN)
+    assert office.reconciled == ["dataset/b", "dataset/a"]

@@ -37,6 +37,8 @@ SETTINGS = Settings(
     table="table",
     events_queue_url="events",
     work_queue_url="work",
+    events_dead_letters_url="events-dead",
+    work_dead_letters_url="work-dead",
     training_image_cpu="training:cpu",
     training_image_gpu="training:gpu",
     serving_image="serving:1",
@@ -51,6 +53,7 @@ SETTINGS = Settings(
     code_version="0123456789ab",
     default_dataset="",
     quiet_seconds=10,
+    retry_seconds=60,
     serverless_memory_mb=2048,
     serverless_max_concurrency=5,
 )
