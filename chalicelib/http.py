@@ -17,6 +17,7 @@ from chalicelib import errors
 from chalicelib.predict import payload
 
 JSON = "application/json"
+LONGEST_NAME = 100  # characters of what callers call themselves
 
 # API Gateway decodes what a binary type came as, and "*/*" makes that everything: requests with an
 # odd type or none then arrive whole too, and can be told what to do. Chalice wants the types of
@@ -125,6 +126,30 @@ def body_of(request: Request) -> bytes:
             "Content-Type: application/octet-stream (or its own type, such as image/png)."
         )
     return body
+
+
+def wish_of(request: Request) -> tuple[dict[str, Any], str]:
+    """The JSON object that a request brings (nothing at all is an empty one), and who asks.
+
+    Who: the IAM principal that API Gateway told of, else the API key, else "somebody"; and the
+    member "by" of the object, which callers may say of themselves. Raises BodyRefused.
+    """
+    raw = body_of(request).strip()
+    try:
+        wish = json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise errors.BodyRefused(f"The body is no JSON: {error}.") from error
+    if not isinstance(wish, dict):
+        raise errors.BodyRefused('The body must be a JSON object, say {"reason": "…"}.')
+    wrong = [name for name, value in wish.items() if not isinstance(value, str | None)]
+    if wrong:
+        raise errors.BodyRefused(f"The body's {', '.join(wrong)} must be text.")
+    identity = (request.context or {}).get("identity") or {}
+    key = identity.get("apiKeyId")
+    known = identity.get("userArn") or (f"API key {key}" if key else "")
+    said = " ".join(str(wish.get("by") or "").split())[:LONGEST_NAME]
+    who = f"{said} ({known})" if said and known else said or known or "somebody"
+    return wish, who
 
 
 def _container_error(error: errors.ModelError) -> dict[str, str]:

@@ -29,6 +29,7 @@ SageMaker:
     pigeonhole-<stage>-<dataset>                         endpoint, model package group
     pigeonhole-<stage>-<dataset>-next                    verification endpoint
     pigeonhole-<stage>-<dataset>-<hash12>-<attempt>      training job, model, endpoint config
+    …-<hash12>-<attempt>-j<n>                            judging job: compares that model again
     …-<hash12>-<attempt>-h<4 hex>                        endpoint config of other hosting
     pigeonhole-<stage>-batch-<batch>-<run12>-<attempt>   transform job and its model
 
@@ -54,6 +55,7 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tif
 _TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)")
 _VALIDATION = re.compile(r"(^|[^a-z])(validation|valid|val)([^a-z]|$)")
 _HOSTING = re.compile(r"-h[0-9a-f]{4}$")
+_JUDGING = re.compile(r"-j[1-9][0-9]*$")
 _SUFFIX = re.compile(r"(?P<owner>.+)-(?P<hash>[0-9a-f]{12})-(?P<attempt>[1-9][0-9]*)")
 
 
@@ -351,6 +353,14 @@ class SageMakerNames:
     def parse_job(self, name: str) -> Run | None:
         """A training job's name; None for other people's."""
         return self._run(name, self.prefix, Owner.DATASET)
+
+    def judging_job(self, job: str, number: int) -> str:
+        """The job that compares the model of a training job with a champion, its `number`th."""
+        return f"{job}-j{number}"
+
+    def parse_training(self, name: str) -> Run | None:
+        """Whose a training or a judging job is; None for other people's."""
+        return self.parse_job(_JUDGING.sub("", name))
 
     def parse_transform(self, name: str) -> Run | None:
         """A transform job's name; None for other people's."""

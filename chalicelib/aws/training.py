@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ class TrainingJob:
     status: str
     secondary: str
     reason: str
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Training(Protocol):
@@ -65,4 +66,5 @@ class SageMakerTraining:
             raw["TrainingJobStatus"],
             raw.get("SecondaryStatus", ""),
             raw.get("FailureReason", ""),
+            dict(raw.get("HyperParameters", {})),
         )
