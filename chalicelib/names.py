@@ -19,6 +19,7 @@ S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
     reports/<dataset>/<job>/failure.json, failure.txt   of a job that failed or was stopped
     reports/<dataset>/<job>/published.json              written last: what lies there
     reports/<dataset>/<job>/tensorboard-output/         while the job runs
+    reports/<dataset>/history/<version>.json            all that happened to a version
     reports/misplaced/<name>.json
     work/<batch>/<run>/shards/NNNNN.jsonl, output/
     results/<batch>/<run>/…, results/<batch>/latest.json
@@ -229,6 +230,15 @@ def reports_prefix(dataset: str) -> str:
 
 def job_reports_prefix(dataset: str, job: str) -> str:
     return f"reports/{dataset}/{job}/"
+
+
+def history_prefix(dataset: str) -> str:
+    return f"reports/{dataset}/history/"
+
+
+def history_key(dataset: str, version: str) -> str:
+    """The record of what happened to a version."""
+    return f"{history_prefix(dataset)}{version}.json"
 
 
 def evaluation_key(dataset: str, job: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from chalicelib.errors import SettingsMissing
 
 PREFIX = "PIGEONHOLE_"
-MAY_BE_EMPTY = frozenset({"default_dataset"})
+MAY_BE_EMPTY = frozenset({"default_dataset", "training_cpu_instance_type", "notification_topic_arn"})
 
 
 def api_key_required(environment: Mapping[str, str]) -> bool:
@@ -45,6 +45,15 @@ class Settings:
     serverless_memory_mb: int
     serverless_max_concurrency: int
 
+    training_cpu_instance_type: str = ""  # where none of the others can be had; empty: none is
+    budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
+    budget_month_usd: float | None = None  # what all of a month's may
+    notification_topic_arn: str = ""
+
+    @property
+    def training_instance_types(self) -> tuple[str, ...]:
+        """The first is taken, unless it cannot be had."""
+        return tuple(filter(None, (t.strip() for t in self.training_instance_type.split(","))))
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all variables. Raises SettingsMissing, which names all that are wrong."""

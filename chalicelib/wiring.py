@@ -17,6 +17,7 @@ from chalicelib import names
 from chalicelib.api import Services
 from chalicelib.aws.endpoints import SageMakerEndpoints, SageMakerRuntime
 from chalicelib.aws.links import SIGNING, S3Links
+from chalicelib.aws.notifications import Notifications, Nowhere, Topic
 from chalicelib.aws.queues import Queues
 from chalicelib.aws.registry import SageMakerRegistry
 from chalicelib.aws.source_queue import SourceQueue
@@ -36,6 +37,7 @@ from chalicelib.settings import Settings
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
+TELL_SECONDS = 4  # a topic that does not answer must not cost the step its time
 INVOKE_SECONDS = 25  # within reconcile's 60 s; a cold start that takes longer is asked again later
 
 
@@ -76,6 +78,12 @@ def queues() -> Queues:
 
 
 @cache
+def notifications() -> Notifications:
+    arn = settings().notification_topic_arn
+    return Topic(client("sns", TELL_SECONDS, attempts=2), arn) if arn else Nowhere()
+
+
+@cache
 def datasets() -> Datasets:
     sagemaker = client("sagemaker")
     return Datasets(
@@ -87,6 +95,7 @@ def datasets() -> Datasets:
         registry=SageMakerRegistry(sagemaker),
         endpoints=SageMakerEndpoints(sagemaker),
         runtime=SageMakerRuntime(client("sagemaker-runtime", INVOKE_SECONDS, attempts=1)),
+        notifications=notifications(),
         clock=utc_now,
         logger=logger,
     )

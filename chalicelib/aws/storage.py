@@ -160,6 +160,34 @@ class Storage:
 
     def multipart_open(self, prefix: str) -> bool:
         """Is a multipart upload under way below the prefix?"""
+    def put_json_over(self, key: str, value: Any, etag: str | None) -> None:
+        """Write where the object still has this ETag (None: where there is none yet).
+
+        Raises ObjectChanged.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        try:
+            self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=text.encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except ClientError as error:
+            # 409: another conditional write is under way; 404: deleted meanwhile.
+            if error_code(error) in (
+                "PreconditionFailed",
+                "ConditionalRequestConflict",
+                "NoSuchKey",
+                "412",
+                "409",
+                "404",
+            ):
+                raise ObjectChanged(f"{self.uri(key)} has changed") from error
+            raise
+
         raw = self._client.list_multipart_uploads(
             Bucket=self.bucket,
             Prefix=prefix,

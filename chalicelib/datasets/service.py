@@ -12,17 +12,29 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.aws.endpoints import Endpoints, Runtime
+from chalicelib.aws.notifications import Notifications
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.registry import Registry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
-from chalicelib.datasets import checking, deployment, intake, judging, publishing, training
+from chalicelib.datasets import (
+    checking,
+    delivery,
+    deployment,
+    intake,
+    judging,
+    publishing,
+    training,
+)
+from chalicelib.datasets.cost.ledger import Ledger
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.rebuilding import rebuilt
 from chalicelib.datasets.reports import Publisher
-from chalicelib.datasets.state import Champion, Move, Outcome, Past, Phase, State, rest
+from chalicelib.datasets.state import Move, Phase, State, rest
+from chalicelib.datasets.writing import write
 from chalicelib.errors import (
     AccessDenied,
     Conflict,
@@ -63,12 +75,23 @@ class Datasets:
         registry: Registry,
         endpoints: Endpoints,
         runtime: Runtime,
+        notifications: Notifications,
         clock: Clock,
         logger: Logger,
     ) -> None:
         self._table = table
+        self._notifications = notifications
         self._parts = Parts(
-            settings, storage, queues, training, registry, endpoints, runtime, clock, logger
+            settings,
+            storage,
+            queues,
+            training,
+            registry,
+            endpoints,
+            runtime,
+            clock,
+            logger,
+            Ledger(table),
         )
 
     def reconcile(self, name: str) -> None:
@@ -76,6 +99,7 @@ class Datasets:
         for _ in range(MOST_STEPS):
             try:
                 if not self._step(name):
+                    self._deliver(name)
                     return
             except RevisionConflict:
                 continue  # somebody else was first: look again from where they left it
@@ -126,7 +150,7 @@ class Datasets:
                     asked, settled=False, outcome=None, message="to be trained once more"
                 )
             try:
-                self._write(asked, item.revision)
+                self._write(state, asked, item.revision)
             except RevisionConflict:
                 continue
             self._parts.queues.wake(names.dataset_id(name))
@@ -149,7 +173,7 @@ class Datasets:
     def _step(self, name: str) -> bool:
         """One step; is there another one to take at once?"""
         item = self._table.get(names.dataset_id(name))
-        state = self._rebuilt(name) if item is None else State.from_json(item.state)
+        state = rebuilt(self._parts, name) if item is None else State.from_json(item.state)
         try:
             move = STEPS[state.phase](self._parts, publishing.noticed(self._parts, state))
         except Unavailable as error:
@@ -161,17 +185,30 @@ class Datasets:
         except AccessDenied as error:
             denied = replace(state, message=f"AWS denies a permission: {error}")
             if denied != state:
-                self._write(denied, 0 if item is None else item.revision)
+                self._write(state, denied, 0 if item is None else item.revision)
             raise  # for SQS to retry, and to park in the end: the sweep looks again
         after = self._woken(move)
         if item is None and not move.again and after.settled and after.champion is None:
             return False  # nothing was ever there: leave no item behind
         if after != state or item is None:
-            written = self._write(after, 0 if item is None else item.revision)
+            written = self._write(state, after, 0 if item is None else item.revision)
             self._tell(state, after)
             if move.then is not None:
                 self._follow(move.then, replace(state, wake_at=after.wake_at), written)
         return move.again
+
+    def _deliver(self, name: str) -> None:
+        """Pay what the item owes: notices, records. What was written alone is told."""
+        item = self._table.get(names.dataset_id(name))
+        if item is None:
+            return
+        state = State.from_json(item.state)
+        if not state.owes_something:
+            return
+        paid = delivery.deliver(self._parts, self._notifications, state)
+        if paid != state:
+            with suppress(RevisionConflict):  # who was first pays, or finds it paid
+                self._write(state, paid, item.revision)
 
     def _follow(self, then: Callable[[], None], before: State, written: Item) -> None:
         """Do what comes behind the write; where it fails, take the write back for the next one."""
@@ -179,7 +216,7 @@ class Datasets:
             then()
         except Exception:
             with suppress(RevisionConflict):
-                self._write(before, written.revision)
+                self._write(before, before, written.revision)
             raise
 
     def _woken(self, move: Move) -> State:
@@ -195,9 +232,8 @@ class Datasets:
         self._parts.queues.wake(names.dataset_id(state.dataset), seconds)
         return replace(state, wake_at=iso(self._parts.clock() + timedelta(seconds=seconds)))
 
-    def _write(self, state: State, revision: int) -> Item:
-        stamped = replace(state, updated=iso(self._parts.clock()))
-        return self._table.put(names.dataset_id(state.dataset), stamped.to_json(), revision)
+    def _write(self, before: State, after: State, revision: int) -> Item:
+        return write(self._parts, self._table, before, after, revision)
 
     def _tell(self, before: State, after: State) -> None:
         if (before.phase, before.settled, before.message) != (
@@ -220,31 +256,3 @@ class Datasets:
 
     def _status(self, state: State) -> dict[str, Any]:
         return state.status(self._parts.names.endpoint(state.dataset))
-
-    def _rebuilt(self, name: str) -> State:
-        """What can be known without an item: the champion is what the live endpoint serves."""
-        parts, state = self._parts, State(name)
-        endpoint = parts.endpoints.describe(parts.names.endpoint(name))
-        run = None if endpoint is None else parts.names.parse_job(endpoint.config)
-        if endpoint is None or run is None:
-            return state
-        package = parts.registry.find(parts.names.group(name), {"training_job": endpoint.config})
-        if package is None:
-            parts.logger.warning("the live model is in no registry", endpoint=endpoint.name)
-            return state
-        accuracy = package.properties.get("accuracy")
-        version = package.properties["dataset_version"]
-        champion = Champion(
-            version,
-            endpoint.config,
-            package.arn,
-            None if accuracy is None else float(accuracy),
-            iso(parts.clock()),
-        )
-        past = Past(
-            attempt=run.attempt,
-            outcome=Outcome.LIVE,
-            package=package.arn,
-            report=publishing.page(parts, name, endpoint.config),
-        )
-        return replace(state, champion=champion).remember(version, past)

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     COST_PENDING = "CostPending"
     COST_APPROVED = "CostApproved"
     JOB_STARTED = "JobStarted"
+    OTHER_INSTANCES = "OtherInstances"  # than those asked for
     JOB_FAILED = "JobFailed"  # and is tried again under the next number
     TRAINED = "Trained"
     BACK_TO_GATE = "BackToGate"

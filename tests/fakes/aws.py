@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
+from chalicelib.aws.notifications import Message
+from chalicelib import names
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import OpenObject, Storage, StoredObject
@@ -197,3 +199,24 @@ class MemorySourceQueue(SourceQueue):
     def _refuse(self) -> None:
         if self.refuses:
             raise ConnectionError("SQS is out of reach")
+
+
+class MemoryNotifications:
+    """`sent` holds the messages that were taken; `down` has the topic answer nobody."""
+
+    def __init__(self, tick: Ticks | None = None) -> None:
+        self.sent: list[Message] = []
+        self.down = False
+        self.asked = 0
+        self._tick = tick or Ticks()
+
+    def send(self, message: Message) -> None:
+        self.asked += 1
+        if self.down:
+            raise Unavailable("SNS is out of reach")
+        self.sent.append(message)
+        self._tick()
+
+    @property
+    def kinds(self) -> list[str]:
+        return [message.attributes["kind"] for message in self.sent]

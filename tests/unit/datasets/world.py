@@ -17,7 +17,7 @@ from aws_lambda_powertools import Logger
 from chalicelib import names
 from chalicelib.datasets.service import Datasets
 from chalicelib.settings import Settings
-from tests.fakes.aws import MemoryQueues, MemoryStorage, MemoryTable
+from tests.fakes.aws import MemoryNotifications, MemoryQueues, MemoryStorage, MemoryTable
 from tests.fakes.sagemaker import (
     MemoryEndpoints,
     MemoryRegistry,
@@ -112,6 +112,7 @@ class World:
         self.registry = MemoryRegistry(self.tick)
         self.endpoints = MemoryEndpoints(self.tick)
         self.runtime = MemoryRuntime(self.storage, self.registry, self.endpoints)
+        self.notifications = MemoryNotifications(self.tick)
         self.log = io.StringIO()
         self.datasets = Datasets(
             settings=SETTINGS,
@@ -122,6 +123,7 @@ class World:
             registry=self.registry,
             endpoints=self.endpoints,
             runtime=self.runtime,
+            notifications=self.notifications,
             clock=lambda: self.now,
             logger=Logger(service=f"test-{uuid4()}", stream=self.log),
         )

@@ -1,0 +1,61 @@
+"""What can be known of a dataset whose item is not there: never made, or lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chalicelib.clock import iso
+from chalicelib.datasets import publishing, records
+from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.state import REMEMBERED, Champion, Outcome, State
+from chalicelib.datasets.timeline import KEPT, Kind
+
+
+def rebuilt(parts: Parts, name: str) -> State:
+    """The versions' notes are in their records; the champion is what the live endpoint serves."""
+    state = State(name)
+    for version in reversed(records.newest(parts.storage, name)[:REMEMBERED]):
+        record = records.read(parts.storage, name, version)
+        if record is not None and record.version == version:
+            past = replace(record.past, events=record.past.events[-KEPT:])
+            state = replace(state, past={**state.past, version: past})
+    return _champion(parts, state)
+
+
+def _champion(parts: Parts, state: State) -> State:
+    name = state.dataset
+    endpoint = parts.endpoints.describe(parts.names.endpoint(name))
+    run = None if endpoint is None else parts.names.parse_job(endpoint.config)
+    if endpoint is None or run is None:
+        return state
+    package = parts.registry.find(parts.names.group(name), {"training_job": endpoint.config})
+    if package is None:
+        parts.logger.warning("the live model is in no registry", endpoint=endpoint.name)
+        return state
+    accuracy = package.properties.get("accuracy")
+    version = package.properties["dataset_version"]
+    champion = Champion(
+        version,
+        endpoint.config,
+        package.arn,
+        None if accuracy is None else float(accuracy),
+        _since(state, version, endpoint.config) or iso(parts.clock()),
+    )
+    past = replace(
+        state.past_of(version),
+        attempt=run.attempt,
+        outcome=Outcome.LIVE,
+        package=package.arn,
+        report=publishing.page(parts, name, endpoint.config),
+    )
+    return replace(state, champion=champion).remember(version, past)
+
+
+def _since(state: State, version: str, job: str) -> str | None:
+    """When the record says that it went live."""
+    found = [
+        event.at
+        for event in state.past_of(version).events
+        if event.kind == Kind.LIVE and event.job == job
+    ]
+    return found[-1] if found else None
