@@ -24,6 +24,7 @@ S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
     work/<batch>/<run>/shards/NNNNN.jsonl, output/
     results/<batch>/<run>/…, results/<batch>/latest.json
     code/<code version>/sourcedir.tar.gz
+    prices.json                                         what instances cost, where a table is wrong
 
 SageMaker:
 
@@ -51,12 +52,15 @@ NEXT = "-next"
 READY = "_READY"
 DATASETS = "datasets/"
 INBOX = "inbox/"
+COSTS = "costs/"  # where the table's ids of months begin
+PRICES = "prices.json"
 DATA_ENDINGS = (".csv", ".csv.gz", ".zip")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)")
 _VALIDATION = re.compile(r"(^|[^a-z])(validation|valid|val)([^a-z]|$)")
 _HOSTING = re.compile(r"-h[0-9a-f]{4}$")
 _JUDGING = re.compile(r"-j[1-9][0-9]*$")
+_BUCKET = re.compile(r".+-[0-9]{12}-(?P<region>[a-z0-9-]+)")
 _SUFFIX = re.compile(r"(?P<owner>.+)-(?P<hash>[0-9a-f]{12})-(?P<attempt>[1-9][0-9]*)")
 
 
@@ -187,6 +191,11 @@ def batch_id(name: str) -> str:
     return f"{Owner.BATCH}/{name}"
 
 
+def costs_id(month: str) -> str:
+    """The item that counts what the jobs of a month (`2026-11`) cost; nobody is reconciled by it."""
+    return COSTS + month
+
+
 def parse_id(text: str) -> tuple[Owner, str]:
     """`dataset/fashion-mnist` → its parts. Raises NameRefused for anything else."""
     kind, _, name = text.partition("/")
@@ -295,6 +304,12 @@ def latest_key(batch: str) -> str:
 
 def code_key(code_version: str) -> str:
     return f"code/{code_version}/sourcedir.tar.gz"
+
+
+def region_of_bucket(bucket: str) -> str:
+    """`us-east-1` of `pigeonhole-<stage>-<account>-us-east-1`; empty for a name of another kind."""
+    match = _BUCKET.fullmatch(bucket)
+    return match["region"] if match else ""
 
 
 # SageMaker

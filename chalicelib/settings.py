@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -44,6 +45,9 @@ class Settings:
     retry_seconds: int  # what failed, or died half-way, is tried again after so long
     serverless_memory_mb: int
     serverless_max_concurrency: int
+    training_cpu_instance_type: str = ""  # where none of the others can be had; empty: none is
+    budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
+    budget_month_usd: float | None = None  # what all of a month's may
 
     training_cpu_instance_type: str = ""  # where none of the others can be had; empty: none is
     budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
@@ -54,10 +58,15 @@ class Settings:
     def training_instance_types(self) -> tuple[str, ...]:
         """The first is taken, unless it cannot be had."""
         return tuple(filter(None, (t.strip() for t in self.training_instance_type.split(","))))
+    @property
+    def training_instance_types(self) -> tuple[str, ...]:
+        """The first is taken, unless it cannot be had."""
+        return tuple(filter(None, (t.strip() for t in self.training_instance_type.split(","))))
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all variables. Raises SettingsMissing, which names all that are wrong."""
-        values: dict[str, str | int] = {}  # a bool is an int
+        values: dict[str, str | int | float | None] = {}  # a bool is an int
         wrong: list[str] = []
         for field in fields(cls):
             variable = PREFIX + field.name.upper()
@@ -71,6 +80,11 @@ class Settings:
                 values[field.name] = text.lower() == "true"
                 if text.lower() not in ("true", "false"):
                     wrong.append(f"{variable} (true or false)")
+            elif field.type == "float | None":
+                try:
+                    values[field.name] = _usd(text)
+                except ValueError:
+                    wrong.append(f"{variable} (US dollars, or empty)")
             elif text or field.name in MAY_BE_EMPTY:
                 values[field.name] = text
             else:
@@ -78,3 +92,13 @@ class Settings:
         if wrong:
             raise SettingsMissing("set in the environment: " + ", ".join(wrong))
         return cls(**values)  # type: ignore[arg-type]
+
+
+def _usd(text: str) -> float | None:
+    """Raises ValueError."""
+    if not text.strip():
+        return None
+    usd = float(text)
+    if not 0 <= usd < math.inf:
+        raise ValueError(text)
+    return usd

@@ -1,6 +1,6 @@
-"""The DynamoDB table: one item a dataset or batch, changed by conditional writes alone.
+"""The DynamoDB table: one item a dataset, batch or month, changed by conditional writes alone.
 
-    id        S   partition key: dataset/<name> or batch/<name>
+    id        S   partition key: dataset/<name>, batch/<name> or costs/<yyyy-mm>
     revision  N   rises by one with every write
     state     S   JSON
     unsettled BOOL  a copy of the state's `unsettled`, for the sweep
@@ -20,6 +20,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib import names
 from chalicelib.aws.translate import error_code
 from chalicelib.errors import RevisionConflict
 
@@ -93,10 +94,12 @@ class Table:
         return sorted(found, key=lambda item: item.id)
 
     def marks(self) -> list[Mark]:
-        """Of every item, sorted by id."""
+        """Of every item that somebody is reconciled by, sorted by id."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._name,
             ConsistentRead=True,
+            FilterExpression="NOT begins_with(id, :costs)",
+            ExpressionAttributeValues={":costs": {"S": names.COSTS}},
             ProjectionExpression="id, unsettled, updated",
         )
         found = [_mark(raw) for page in pages for raw in page["Items"]]

@@ -13,6 +13,7 @@ from chalicelib.aws.registry import Registry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock
+from chalicelib.datasets.cost.ledger import Ledger
 from chalicelib.names import SageMakerNames
 from chalicelib.settings import Settings
 
@@ -30,6 +31,7 @@ class Parts:
     runtime: Runtime
     clock: Clock
     logger: Logger
+    ledger: Ledger
 
     @property
     def names(self) -> SageMakerNames:

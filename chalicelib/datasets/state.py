@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from chalicelib.datasets.cost.memory import Costs
 from chalicelib.datasets.outbox import Notice
 from chalicelib.datasets.timeline import Event, shorten
 
@@ -113,6 +114,7 @@ class State:
     publishing: str | None = None  # the job whose reports are being published
     publish_until: str | None = None  # when the flow goes on without them; None: it has
     report_problem: str | None = None  # why a job has no report, or not all of it
+    costs: Costs = field(default_factory=Costs)
     awaits: Awaits | None = None  # what a person is asked for (PendingApproval)
     decided_by: str | None = None  # who decided on the version's model: "gate", or a person
     decided_why: str | None = None
@@ -150,6 +152,7 @@ class State:
         newer one knows is dropped."""
         values = _known(cls, raw)
         values["phase"] = Phase(raw["phase"])
+        values["costs"] = Costs.from_json(raw.get("costs") or {})
         values["outcome"] = None if raw.get("outcome") is None else Outcome(raw["outcome"])
         champion = raw.get("champion")
         values["champion"] = None if champion is None else Champion(**_known(Champion, champion))
@@ -171,6 +174,8 @@ class State:
             "training_job": self.training_job,
             "preset": self.preset,
             "instances": self.instances,
+            "instances_refused": dict(self.costs.refused),
+            "cost": None if self.costs.quote is None else self.costs.quote.to_status(),
             "ready": self.ready,
             "settled": self.settled and not self.retrain,
             "outcome": self.outcome,

@@ -136,7 +136,11 @@ class MemoryTable(Table):
         ]
 
     def marks(self) -> list[Mark]:
-        return [_mark(id, json.loads(state)) for id, (_, state) in sorted(self.held.items())]
+        return [
+            _mark(id, json.loads(state))
+            for id, (_, state) in sorted(self.held.items())
+            if not id.startswith(names.COSTS)
+        ]
 
 
 def _mark(id: str, state: Mapping[str, Any]) -> Mark:
