@@ -48,16 +48,8 @@ class Settings:
     training_cpu_instance_type: str = ""  # where none of the others can be had; empty: none is
     budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
     budget_month_usd: float | None = None  # what all of a month's may
-
-    training_cpu_instance_type: str = ""  # where none of the others can be had; empty: none is
-    budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
-    budget_month_usd: float | None = None  # what all of a month's may
     notification_topic_arn: str = ""
 
-    @property
-    def training_instance_types(self) -> tuple[str, ...]:
-        """The first is taken, unless it cannot be had."""
-        return tuple(filter(None, (t.strip() for t in self.training_instance_type.split(","))))
     @property
     def training_instance_types(self) -> tuple[str, ...]:
         """The first is taken, unless it cannot be had."""
