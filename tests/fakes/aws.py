@@ -17,7 +17,7 @@ from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import OpenObject, Storage, StoredObject
 from chalicelib.aws.table import Item, Mark, Table
-from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict
+from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict, Unavailable
 from tests.fakes.ticks import Ticks
 
 
