@@ -232,15 +232,6 @@ def preflight_prefix(dataset: str, version: str) -> str:
     return f"reports/{dataset}/preflight/{version}/"
 
 
-def reports_prefix(dataset: str) -> str:
-    """Where a job's TensorBoard files go: SageMaker adds `<job>/tensorboard-output/…`."""
-    return f"reports/{dataset}/"
-
-
-def job_reports_prefix(dataset: str, job: str) -> str:
-    return f"reports/{dataset}/{job}/"
-
-
 def history_prefix(dataset: str) -> str:
     return f"reports/{dataset}/history/"
 
@@ -248,6 +239,15 @@ def history_prefix(dataset: str) -> str:
 def history_key(dataset: str, version: str) -> str:
     """The record of what happened to a version."""
     return f"{history_prefix(dataset)}{version}.json"
+
+
+def reports_prefix(dataset: str) -> str:
+    """Where a job's TensorBoard files go: SageMaker adds `<job>/tensorboard-output/…`."""
+    return f"reports/{dataset}/"
+
+
+def job_reports_prefix(dataset: str, job: str) -> str:
+    return f"reports/{dataset}/{job}/"
 
 
 def evaluation_key(dataset: str, job: str) -> str:

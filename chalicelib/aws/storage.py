@@ -150,16 +150,6 @@ class Storage:
         text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
         self.put_text(key, text, "application/json")
 
-    def upload(self, key: str, body: IO[bytes], content_type: str) -> None:
-        """Store a file of any size, in parts where it is big."""
-        self._client.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
-
-    def delete(self, key: str) -> None:
-        """Remove the current version (a versioned bucket keeps it behind a marker)."""
-        self._client.delete_object(Bucket=self.bucket, Key=key)
-
-    def multipart_open(self, prefix: str) -> bool:
-        """Is a multipart upload under way below the prefix?"""
     def put_json_over(self, key: str, value: Any, etag: str | None) -> None:
         """Write where the object still has this ETag (None: where there is none yet).
 
@@ -188,6 +178,16 @@ class Storage:
                 raise ObjectChanged(f"{self.uri(key)} has changed") from error
             raise
 
+    def upload(self, key: str, body: IO[bytes], content_type: str) -> None:
+        """Store a file of any size, in parts where it is big."""
+        self._client.upload_fileobj(body, self.bucket, key, ExtraArgs={"ContentType": content_type})
+
+    def delete(self, key: str) -> None:
+        """Remove the current version (a versioned bucket keeps it behind a marker)."""
+        self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def multipart_open(self, prefix: str) -> bool:
+        """Is a multipart upload under way below the prefix?"""
         raw = self._client.list_multipart_uploads(
             Bucket=self.bucket,
             Prefix=prefix,
