@@ -21,6 +21,7 @@ S3, in the data bucket `pigeonhole-<stage>-<account>-<region>`:
     reports/<dataset>/<job>/tensorboard-output/         while the job runs
     reports/<dataset>/history/<version>.json            all that happened to a version
     reports/misplaced/<name>.json
+    pieces/<dataset>/<version>/<check>/                 of a check that is read in pieces
     work/<batch>/<run>/shards/NNNNN.jsonl, output/
     results/<batch>/<run>/…, results/<batch>/latest.json
     code/<code version>/sourcedir.tar.gz
@@ -239,6 +240,11 @@ def history_prefix(dataset: str) -> str:
 def history_key(dataset: str, version: str) -> str:
     """The record of what happened to a version."""
     return f"{history_prefix(dataset)}{version}.json"
+
+
+def pieces_prefix(dataset: str, version: str, check: int) -> str:
+    """Of one check of a version that is read in pieces."""
+    return f"pieces/{dataset}/{version}/{check}/"
 
 
 def reports_prefix(dataset: str) -> str:

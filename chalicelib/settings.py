@@ -49,6 +49,7 @@ class Settings:
     budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
     budget_month_usd: float | None = None  # what all of a month's may
     notification_topic_arn: str = ""
+    preflight_piece_bytes: int = 500_000_000  # of data: with more, a check is cut into pieces
 
     @property
     def training_instance_types(self) -> tuple[str, ...]:
