@@ -181,6 +181,36 @@ def classify(
     )
 
 
+@app.command("dead-letters")
+def dead_letters(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known of each.")] = False,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """List what the service gave up on after five tries, and why."""
+    from cli.commands import dead_letters as command
+
+    _run(lambda: command.dead_letters(as_json, home, stage))
+
+
+@app.command()
+def replay(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Of `dead-letters`; their beginnings will do."),
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Have done after all what was given up: send dead letters back."""
+    from cli.commands import dead_letters as command
+
+    _run(lambda: command.replay(ids or [], everything, home, stage))
+
+
 @trouble.callback()
 def show_trouble(context: typer.Context, home: Home = None) -> None:
     """Bad days on demand: have the local cloud's next calls fail, its events get lost, ….

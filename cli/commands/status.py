@@ -16,6 +16,7 @@ from rich.text import Text
 
 from cli.api import Api, DatasetStatus
 from cli.console import make_console, printable
+from cli.dead_letters import DeadLetters
 from cli.errors import CliError, NotDeployed, NotRunning, UsageError
 from cli.target import Target, endpoint_url, find_target
 from cli.under_way import UnderWay, since
@@ -85,6 +86,7 @@ def report(target: Target) -> Iterator[RenderableType]:
     under_way = UnderWay(target.client("sagemaker"), prefix)
     yield from jobs(under_way)
     yield from endpoints(under_way)
+    yield from given_up(DeadLetters.of(target).count(), target.option)
     if target.local:
         yield from trouble(endpoint_url(target.env, "sagemaker"))
 
@@ -181,6 +183,16 @@ def endpoints(under_way: UnderWay) -> Iterator[RenderableType]:
         variants = "\n".join(endpoint.variants)
         table.add_row(endpoint.name, endpoint.status, f"{changed:%Y-%m-%d %H:%M}", variants)
     yield from ("", table)
+
+
+def given_up(count: int, option: str) -> Iterator[RenderableType]:
+    """How many messages lie in the dead-letter queues, when any do.
+
+    `option`: what a command line needs to mean this stage (Target.option).
+    """
+    if count:
+        messages = "1 message was" if count == 1 else f"{count} messages were"
+        yield Text(f"\n{messages} given up: pigeonhole dead-letters{option} says why")
 
 
 def trouble(url: str) -> Iterator[RenderableType]:

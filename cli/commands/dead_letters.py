@@ -1,0 +1,72 @@
+"""`pigeonhole dead-letters`, `pigeonhole replay`: what was given up; have it done after all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import make_console
+from cli.dead_letters import DeadLetter, DeadLetters, chosen
+from cli.errors import UsageError
+from cli.target import find_target
+
+SHORT_ID = 8
+
+
+def dead_letters(as_json: bool, home: Path | None, stage: str | None) -> int:
+    """Print them, the oldest first. Exit status 0, whether there are any or not."""
+    target = find_target(home, stage)
+    letters = DeadLetters.of(target).all()
+    console = make_console()
+    if as_json:
+        print(json.dumps([letter.to_json() for letter in letters], indent=1))
+        return 0
+    if not letters:
+        console.print("Nothing was given up.")
+        return 0
+    print_letters(letters, console)
+    console.print(
+        f"\nOnce the cause is gone: pigeonhole replay --all{target.option}, or name their ids."
+    )
+    return 0
+
+
+def replay(ids: list[str], everything: bool, home: Path | None, stage: str | None) -> int:
+    """Send messages back to their queue."""
+    if bool(ids) == everything:
+        raise UsageError("Name the ids of dead letters, or --all. `pigeonhole dead-letters` lists.")
+    target = find_target(home, stage)
+    console = make_console()
+    sent = DeadLetters.of(target).replay(
+        lambda letters: letters if everything else chosen(letters, ids)
+    )
+    for letter in sent:
+        console.print(f"Sent back: {letter.about}")
+    if not sent:
+        console.print("Nothing was given up.")
+    return 0
+
+
+def print_letters(letters: list[DeadLetter], console: Console) -> None:
+    """A line for those of the same message and cause."""
+    groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        groups.setdefault((letter.about, letter.cause, letter.body), []).append(letter)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Id", "Since", "Times", "What", "Why", "Log"):
+        table.add_column(column, overflow="fold")
+    for group in groups.values():
+        newest = group[-1]
+        log = newest.log_group + (f" {newest.request_id}" if newest.request_id else "")
+        table.add_row(
+            newest.id[:SHORT_ID],
+            group[0].sent,
+            str(len(group)),
+            newest.about,
+            newest.cause,
+            log,
+        )
+    console.print(table)
