@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +29,15 @@ class StoredObject:
     size: int
     last_modified: datetime
     version_id: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenUpload:
+    """A multipart upload that is not finished, and when it was begun."""
+
+    key: str
+    upload_id: str
+    begun: datetime
 
 
 @dataclass(frozen=True)
@@ -186,15 +196,31 @@ class Storage:
         """Remove the current version (a versioned bucket keeps it behind a marker)."""
         self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def multipart_open(self, prefix: str) -> bool:
-        """Is a multipart upload under way below the prefix?"""
+    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+        """Multipart uploads under way below the prefix, the first 1,000 by key."""
         raw = self._client.list_multipart_uploads(
             Bucket=self.bucket,
             Prefix=prefix,
-            MaxUploads=1,
             EncodingType="url",  # XML has no way to write control characters
         )
-        return bool(raw.get("Uploads"))
+        decoded = unquote_plus if raw.get("EncodingType") == "url" else str
+        return [
+            OpenUpload(decoded(found["Key"]), found["UploadId"], found["Initiated"])
+            for found in raw.get("Uploads", ())
+        ]
+
+    def last_part(self, upload: OpenUpload) -> datetime | None:
+        """When the newest part of an open upload arrived. None: there is none, or it has ended."""
+        try:
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+            times = [part["LastModified"] for page in pages for part in page.get("Parts", ())]
+        except ClientError as error:
+            if error_code(error) in ("NoSuchUpload", "404"):
+                return None
+            raise
+        return max(times, default=None)
 
 
 def _stored(raw: dict[str, Any]) -> StoredObject:

@@ -39,6 +39,7 @@ from chalicelib.errors import (
 )
 from chalicelib.predict.choice import Champion, Choice
 from chalicelib.settings import Settings
+from chalicelib.uploads import unfinished
 
 TRIES = 5  # how often a race is lost before SQS brings the message again
 WRITE_TIMEOUT = timedelta(minutes=20)  # longer than the work function may run
@@ -249,7 +250,7 @@ class Batches:
             left = (inbox.newest + quiet - self._clock()).total_seconds()
             if left > 0:
                 return int(left) + 1
-        if self._storage.multipart_open(names.inbox_prefix(batch)):
+        if unfinished(self._storage, names.inbox_prefix(batch), self._clock()):
             return max(1, self._settings.quiet_seconds)
         return 0
 

@@ -11,6 +11,7 @@ from chalicelib.clock import iso
 from chalicelib.datasets.content import Content, look, look_for_ready
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go, rest
+from chalicelib.uploads import unfinished
 
 EARLY_SECONDS = 1  # a delayed message this close to its time may be the one being handled
 OPEN_TO_PEOPLE = 5  # newest packages that a person may still approve or reject
@@ -104,7 +105,8 @@ def _seconds_to_quiet(parts: Parts, state: State, content: Content) -> int:
     if state.seen_at is not None:
         since.append(parts.seconds_since(state.seen_at))
     left = math.ceil(quiet - min(since, default=quiet))
-    if left <= 0 and parts.storage.multipart_open(names.dataset_prefix(state.dataset)):
+    prefix = names.dataset_prefix(state.dataset)
+    if left <= 0 and unfinished(parts.storage, prefix, parts.clock()):
         return max(1, quiet)
     return max(0, left)
 

@@ -15,7 +15,7 @@ from chalicelib.aws.notifications import Message
 from chalicelib import names
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.source_queue import SourceQueue
-from chalicelib.aws.storage import OpenObject, Storage, StoredObject
+from chalicelib.aws.storage import OpenObject, OpenUpload, Storage, StoredObject
 from chalicelib.aws.table import Item, Mark, Table
 from chalicelib.errors import ObjectChanged, ObjectNotFound, RevisionConflict, Unavailable
 from tests.fakes.ticks import Ticks
@@ -35,7 +35,8 @@ class MemoryStorage(Storage):
     def __init__(self, bucket: str, now: Callable[[], datetime], tick: Ticks | None = None) -> None:
         self.bucket = bucket
         self.versions: dict[str, list[Version]] = {}
-        self.uploading: set[str] = set()  # keys of open multipart uploads
+        self.uploading: dict[str, OpenUpload] = {}  # open multipart uploads, by key
+        self.parts: dict[str, datetime] = {}  # their newest parts
         self._now = now
         self.listings = 0
         self._tick = tick or Ticks()
@@ -94,8 +95,14 @@ class MemoryStorage(Storage):
     def delete(self, key: str) -> None:
         self._append(key, "", None)
 
-    def multipart_open(self, prefix: str) -> bool:
-        return any(key.startswith(prefix) for key in self.uploading)
+    def begin_upload(self, key: str) -> None:
+        self.uploading[key] = OpenUpload(key, f"upload of {key}", self._now())
+
+    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+        return [self.uploading[key] for key in sorted(self.uploading) if key.startswith(prefix)]
+
+    def last_part(self, upload: OpenUpload) -> datetime | None:
+        return self.parts.get(upload.key) if upload in self.uploading.values() else None
 
     def _append(self, key: str, etag: str, body: bytes | None) -> None:
         self._puts += 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from chalicelib.aws.remote_file import open_remote
 from chalicelib.aws.storage import Storage
 from chalicelib.errors import ObjectChanged, ObjectNotFound
+from tests.fakes.aws import MemoryStorage
 
 
 def test_what_is_put_is_listed_headed_and_read(storage: Storage) -> None:
@@ -116,10 +118,28 @@ def test_json_and_uploads_come_back(storage: Storage) -> None:
 
 
 def test_open_multipart_uploads_are_seen_below_their_prefix(storage: Storage) -> None:
-    assert storage.multipart_open("datasets/x/") is False
-    if hasattr(storage, "uploading"):
-        storage.uploading.add("datasets/x/a.csv")
+    assert storage.open_uploads("datasets/x/") == []
+    key = "datasets/x/ä b+c.csv"
+    if isinstance(storage, MemoryStorage):
+        storage.begin_upload(key)
     else:
-        storage._client.create_multipart_upload(Bucket=storage.bucket, Key="datasets/x/a.csv")
-    assert storage.multipart_open("datasets/x/") is True
-    assert storage.multipart_open("datasets/xx/") is False
+        storage._client.create_multipart_upload(Bucket=storage.bucket, Key=key)
+    [upload] = storage.open_uploads("datasets/x/")
+    assert upload.key == key
+    assert upload.begun.tzinfo is not None
+    assert storage.last_part(upload) is None
+    assert storage.open_uploads("datasets/xx/") == []
+    if isinstance(storage, MemoryStorage):
+        storage.parts[key] = upload.begun
+    else:
+        storage._client.upload_part(
+            Bucket=storage.bucket,
+            Key=key,
+            UploadId=upload.upload_id,
+            PartNumber=1,
+            Body=b"x",
+        )
+    part = storage.last_part(upload)
+    assert part is not None
+    assert part >= upload.begun.replace(microsecond=0)
+    assert storage.last_part(replace(upload, upload_id="gone")) is None

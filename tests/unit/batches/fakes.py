@@ -18,7 +18,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.aws.queues import Queues
-from chalicelib.aws.storage import OpenObject, Storage, StoredObject
+from chalicelib.aws.storage import OpenObject, OpenUpload, Storage, StoredObject
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.transform import TransformJob
 from chalicelib.batches.service import Batches
@@ -120,8 +120,8 @@ class MemoryStorage(Storage):
         del self.objects[key]
         self._tick()
 
-    def multipart_open(self, prefix: str) -> bool:
-        return self.uploading
+    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+        return [OpenUpload(prefix + "big.zip", "1", self._now())] if self.uploading else []
 
 
 class MemoryTable(Table):

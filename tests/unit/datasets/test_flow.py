@@ -86,7 +86,7 @@ def test_without_ready_it_waits_until_uploads_are_quiet(world: World) -> None:
 
 def test_an_open_multipart_upload_is_waited_for(world: World) -> None:
     world.put("a.csv", good())
-    world.storage.uploading.add("datasets/fm/b.csv")
+    world.storage.begin_upload("datasets/fm/b.csv")
     world.reconcile()
     world.later(60)
     world.reconcile()
