@@ -21,11 +21,11 @@ from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets import (
     checking,
-    delivery,
     deployment,
     intake,
     judging,
     publishing,
+    telling,
     training,
 )
 from chalicelib.datasets.cost.ledger import Ledger
@@ -205,7 +205,7 @@ class Datasets:
         state = State.from_json(item.state)
         if not state.owes_something:
             return
-        paid = delivery.deliver(self._parts, self._notifications, state)
+        paid = telling.deliver(self._parts, self._notifications, state)
         if paid != state:
             with suppress(RevisionConflict):  # who was first pays, or finds it paid
                 self._write(state, paid, item.revision)
