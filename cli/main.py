@@ -240,6 +240,9 @@ def add_trouble(
     by: Annotated[
         str | None, typer.Option(help="Only calls of this role, user or function.")
     ] = None,
+    about: Annotated[
+        str | None, typer.Option(help="Only calls that name this: a key, a dataset, a job.")
+    ] = None,
     when: Annotated[str | None, typer.Option(help="before or after it took effect.")] = None,
     home: Home = None,
 ) -> None:
@@ -247,7 +250,8 @@ def add_trouble(
     from cli.commands import trouble as command
 
     rule: dict[str, object] = {"kind": kind, "on": on, "skip": skip}
-    options = {"times": times, "seconds": seconds, "message": message, "by": by, "when": when}
+    options = {"times": times, "seconds": seconds, "message": message, "by": by}
+    options |= {"about": about, "when": when}
     rule |= {name: value for name, value in options.items() if value is not None}
     if always:
         rule["times"] = None

@@ -108,16 +108,27 @@ class Trouble(Protocol):
     """The trouble that somebody asked for (`localcloud.trouble`)."""
 
     def next(
-        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+        self,
+        kind: str,
+        subject: str,
+        *also: str,
+        caller: Callable[[], str] | None = None,
+        text: Callable[[], str] | None = None,
     ) -> Hitch | None:
         """The trouble of this kind that is due for `subject` (an operation, a job, an endpoint …),
         or for it under one of its other names, counted as used; None as a rule.
 
         caller: gives the ARN of who calls, for trouble that is for some callers only
+        text: gives what a call says, for trouble that is about something only
         """
 
     def meant(
-        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+        self,
+        kind: str,
+        subject: str,
+        *also: str,
+        caller: Callable[[], str] | None = None,
+        text: Callable[[], str] | None = None,
     ) -> bool:
         """Whether `next` may have something; counts nothing."""
 

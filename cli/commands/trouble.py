@@ -49,7 +49,8 @@ def clear(home: Path | None, number: int | None) -> int:
 def sentence(rule: dict[str, Any]) -> str:
     """What a rule does, whom and how often."""
     by = "" if rule.get("by", "*") == "*" else f" by {rule['by']}"
-    parts = [f"{rule['kind']} on {rule['on']}{by}"]
+    about = f" about {rule['about']}" if rule.get("about") else ""
+    parts = [f"{rule['kind']} on {rule['on']}{by}{about}"]
     if rule.get("when"):
         parts.append("before it has an effect" if rule["when"] == "before" else "after its effect")
     if rule.get("seconds"):

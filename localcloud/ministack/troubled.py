@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote_plus
 
 from localcloud.ministack import refusals
 from localcloud.ministack.calls import FORM, Call, recognized
@@ -26,6 +27,7 @@ Identify = Callable[[str, str], str]  # who has an access key and a session toke
 
 _KINDS = ("slow", "throttle", "error-500", "kill-caller", "lose-reply")
 _LAST_GOOD = 399
+_LONGEST_READ = 2**20  # bytes of a body in which words are looked for; longer ones are data
 
 
 class Troubled:
@@ -67,19 +69,29 @@ class Troubled:
         self, call: Call, headers: dict[str, str], scope: Scope, request: _Request, send: Send
     ) -> None:
         token = headers.get("x-amz-security-token", "")
+        if self._rules.any_about() and int(headers.get("content-length", 0)) <= _LONGEST_READ:
+            await request.read()
 
         def caller() -> str:
             return self._identify(call.access_key, token) if call.access_key else ""
 
+        def text() -> str:
+            query = unquote_plus(scope["query_string"].decode("latin-1"))
+            return f"{scope['path']}?{query}\n{request.body.decode(errors='replace')}"
+
         async def due(kind: str) -> Hitch | None:
             if not self._rules.any(kind):
                 return None
-            return await asyncio.to_thread(self._rules.next, kind, *call.names, caller=caller)
+            return await asyncio.to_thread(
+                self._rules.next, kind, *call.names, caller=caller, text=text
+            )
 
         async def meant(kind: str) -> bool:
             if not self._rules.any(kind):
                 return False
-            return await asyncio.to_thread(self._rules.meant, kind, *call.names, caller=caller)
+            return await asyncio.to_thread(
+                self._rules.meant, kind, *call.names, caller=caller, text=text
+            )
 
         if slow := await due("slow"):
             await asyncio.sleep(slow.seconds)

@@ -186,7 +186,7 @@ class _Server:
                 answer = perform(self._cloud, caller, name, _parsed(body))
                 return Response(json.dumps(answer), media_type=_JSON_1_1)
 
-            return carry_out(self._cloud, caller, name, call)
+            return carry_out(self._cloud, caller, name, call, said=body.decode(errors="replace"))
 
         return await self._answer(work, self._calls, _json_error)
 
@@ -206,7 +206,7 @@ class _Server:
                 response.headers.update(answer.headers)
                 return response
 
-            return carry_out(cloud, caller, "InvokeEndpoint", call, RUNTIME)
+            return carry_out(cloud, caller, "InvokeEndpoint", call, said=name, service=RUNTIME)
 
         return await self._answer(work, self._invocations, _rest_error)
 
@@ -229,7 +229,7 @@ class _Server:
                     response.headers["X-Amzn-SageMaker-FailureLocation"] = queued.failure
                 return response
 
-            return carry_out(cloud, caller, "InvokeEndpointAsync", call, RUNTIME)
+            return carry_out(cloud, caller, "InvokeEndpointAsync", call, said=name, service=RUNTIME)
 
         return await self._answer(work, self._calls, _rest_error)
 

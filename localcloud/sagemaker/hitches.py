@@ -39,9 +39,13 @@ def carry_out(
     caller: Caller,
     name: str,
     call: Callable[[], Response],
+    *,
+    said: str,
     service: str = "sagemaker",
 ) -> Response:
     """The answer of a call by this caller, or the trouble that is due for the operation `name`.
+
+    `said` is what the call says: its body, or what its path names.
 
     A call is refused before IAM is asked. AWS does not document which comes first.
     """
@@ -49,7 +53,7 @@ def carry_out(
     names = (f"sagemaker:{name}", f"{service}:{name}")
 
     def due(kind: str) -> Hitch | None:
-        return cloud.trouble.next(kind, name, *names, caller=lambda: caller.arn)
+        return cloud.trouble.next(kind, name, *names, caller=lambda: caller.arn, text=lambda: said)
 
     if slow := due("slow"):
         cloud.clock.wait(cloud.closing, slow.seconds)
@@ -64,7 +68,9 @@ def carry_out(
     function = function_of(caller.arn)
     if (
         function
-        and cloud.trouble.meant("kill-caller", name, *names, caller=lambda: caller.arn)
+        and cloud.trouble.meant(
+            "kill-caller", name, *names, caller=lambda: caller.arn, text=lambda: said
+        )
         and cloud.functions.runs(function)
         and (killed := due("kill-caller"))
     ):

@@ -6,7 +6,7 @@ DELETE /_pigeonhole/trouble            ends all → {"ended": n}
 DELETE /_pigeonhole/trouble/{number}   ends one → {"ended": 1}, or 404
 
 A rule: `kind`; `on`, the pattern (default `*`); `times` (null: until cleared); `skip`; and what its
-kind takes of `seconds`, `message`, `by`, `when`. Errors are {"error", "message"}.
+kind takes of `seconds`, `message`, `by`, `about`, `when`. Errors are {"error", "message"}.
 
 No page of another site can do that: the request must come to a loopback name, from no other
 origin, and a rule must be JSON by its Content-Type, for which a browser asks first and is not
@@ -40,6 +40,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "message": (str,),
     "by": (str,),
     "when": (str,),
+    "about": (str,),
 }
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -47,25 +47,25 @@ KINDS = {
             "throttle",
             _CALLS,
             "The call is refused as the service throttles (ThrottlingException; S3: SlowDown).",
-            ("by", "message"),
+            ("by", "about", "message"),
         ),
         KindOfTrouble(
             "error-500",
             _CALLS,
             "The call fails with the service's internal error, and has no effect.",
-            ("by", "message"),
+            ("by", "about", "message"),
         ),
         KindOfTrouble(
             "lose-reply",
             _CALLS,
             "The call takes effect, then the connection is closed without an answer.",
-            ("by",),
+            ("by", "about"),
         ),
         KindOfTrouble(
             "slow",
             _CALLS,
             "The call waits before it is carried out.",
-            ("by", "seconds"),
+            ("by", "about", "seconds"),
             seconds=5.0,
             seconds_are="how long",
         ),
@@ -74,7 +74,7 @@ KINDS = {
             _CALLS,
             "The Lambda function that makes the call is killed, before the call took effect or "
             "after; so are its other invocations that run.",
-            ("by", "when"),
+            ("by", "about", "when"),
         ),
         KindOfTrouble(
             "quota",
@@ -155,6 +155,7 @@ class Rule:
     seconds: None: the kind's default
     message: instead of AWS's own words
     by: only calls of a principal whose ARN, or a part of it between slashes, matches
+    about: only calls in whose path, query or body this text stands
     when: `before` or `after` the function ran
     skip: so many matching subjects are spared first
     number, used: set by `Rules`
@@ -168,6 +169,7 @@ class Rule:
     by: str = "*"
     when: str = ""
     skip: int = 0
+    about: str = ""
     number: int = 0
     used: int = 0
 
@@ -181,6 +183,7 @@ class Rule:
             "message": bool(self.message),
             "by": self.by != "*",
             "when": bool(self.when),
+            "about": bool(self.about),
         }
         for option, is_given in given.items():
             if is_given and option not in kind.options:

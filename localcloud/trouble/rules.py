@@ -26,10 +26,12 @@ _SCHEMA = """
 create table if not exists rules (
     number integer primary key autoincrement, kind text not null, pattern text not null,
     times integer, seconds real not null, message text not null, by text not null,
-    "when" text not null, skip integer not null, used integer not null);
+    "when" text not null, skip integer not null, about text not null default '',
+    used integer not null);
 """
+_ADDED = {"about": "text not null default ''"}  # columns that older files lack
 _LARGEST = 2**63 - 1  # of SQLite's numbers
-_COLUMNS = 'kind, pattern, times, seconds, message, by, "when", skip, number, used'
+_COLUMNS = 'kind, pattern, times, seconds, message, by, "when", skip, about, number, used'
 
 
 class Rules:
@@ -46,6 +48,10 @@ class Rules:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(_SCHEMA)
+        known = {row[1] for row in self._db.execute("pragma table_info(rules)")}
+        for column, kind in _ADDED.items():
+            if column not in known:
+                self._db.execute(f"alter table rules add column {column} {kind}")
         # Opening it tells: a process that was killed may have written and not told.
         self._changes = _Changes(path.with_name(f"{path.name}-changes") if path else None)
         self._copy: tuple[bytes, list[Rule]] = (b"", [])
@@ -92,23 +98,38 @@ class Rules:
         """Whether a rule of one of these kinds is in force."""
         return any(rule.kind in kinds for rule in self._current())
 
+    def any_about(self) -> bool:
+        """Whether a rule is in force for which a call's text must be known."""
+        return any(rule.about for rule in self._current())
+
     def next(
-        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+        self,
+        kind: str,
+        subject: str,
+        *also: str,
+        caller: Callable[[], str] | None = None,
+        text: Callable[[], str] | None = None,
     ) -> Hitch | None:
         """The trouble that is due for `subject` (or under one of its other names), counted as used.
 
         caller: gives the ARN of who calls, for rules that are for some only
+        text: gives what the call says, for rules that are about something only
         """
         for rule in self._current():
-            if _means(rule, kind, (subject, *also), caller) and self._use(rule.number):
+            if _means(rule, kind, (subject, *also), caller, text) and self._use(rule.number):
                 return Hitch(kind, rule.seconds or 0.0, rule.message, rule.when, rule.number)
         return None
 
     def meant(
-        self, kind: str, subject: str, *also: str, caller: Callable[[], str] | None = None
+        self,
+        kind: str,
+        subject: str,
+        *also: str,
+        caller: Callable[[], str] | None = None,
+        text: Callable[[], str] | None = None,
     ) -> bool:
         """Whether a rule names the subject, which it may still spare. Counts nothing."""
-        return any(_means(rule, kind, (subject, *also), caller) for rule in self._current())
+        return any(_means(rule, kind, (subject, *also), caller, text) for rule in self._current())
 
     def _current(self) -> list[Rule]:
         mark = self._changes.now()
@@ -149,10 +170,17 @@ class Rules:
         return rule is not None and not rule.skip
 
 
-def _means(rule: Rule, kind: str, names: tuple[str, ...], caller: Callable[[], str] | None) -> bool:
+def _means(
+    rule: Rule,
+    kind: str,
+    names: tuple[str, ...],
+    caller: Callable[[], str] | None,
+    text: Callable[[], str] | None,
+) -> bool:
     return (
         rule.kind == kind
         and any(fnmatchcase(name, rule.pattern) for name in names)
+        and (not rule.about or (text is not None and rule.about in text()))
         and (rule.by == "*" or (caller is not None and is_for(rule.by, caller())))
     )
 

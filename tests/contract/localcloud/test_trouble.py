@@ -252,3 +252,23 @@ def test_rules_hold_over_a_kill_for_both_processes(new_cloud: Factory) -> None:
         user(cloud, "sqs").list_queues()
     assert rules.all() == []
     rules.close()
+
+
+def test_a_rule_is_about_what_a_call_names_in_its_path_its_query_or_its_body(
+    cloud: LocalCloud, rules: Rules
+) -> None:
+    s3, sqs = user(cloud, "s3"), user(cloud, "sqs")
+    bucket, name = f"b-{uuid.uuid4().hex[:8]}", f"q-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    calls: list[Callable[[str], Any]] = [
+        lambda word: s3.put_object(Bucket=bucket, Key=f"{word}/ä", Body=b"other"),
+        lambda word: s3.list_objects_v2(Bucket=bucket, Prefix=f"{word}/"),
+        lambda word: sqs.send_message(QueueUrl=url, MessageBody=f"{word}/"),
+    ]
+    for call in calls:
+        rules.add(Rule("error-500", about="letters/"))
+        call("digits")
+        with pytest.raises(ClientError):
+            call("letters")
+        call("letters")

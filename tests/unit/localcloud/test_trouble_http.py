@@ -50,6 +50,7 @@ def test_rules_are_added_shown_and_cleared(ask: Ask) -> None:
         "used": 0,
         "seconds": 1.5,
         "by": "*",
+        "about": "",
     }
     assert added.json() == rule
     ask("POST", json={"kind": "quota", "on": "ml.g*"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,27 @@ def test_processes_share_rules_and_their_counts(tmp_path: Path) -> None:
     assert strikes(mine, "A") == [False]
     mine.add(Rule("throttle", "A"))
     assert strikes(other, "A") == [True]
+
+
+def test_a_rule_strikes_the_calls_that_are_about_something() -> None:
+    rules = Rules()
+    assert not rules.any_about()
+    rules.add(Rule("throttle", "PutItem", about="dataset/letters"))
+    assert rules.any_about()
+    assert rules.next("throttle", "PutItem") is None
+    assert rules.next("throttle", "PutItem", text=lambda: '{"S": "dataset/digits"}') is None
+    assert rules.next("throttle", "PutItem", text=lambda: '{"S": "dataset/letters"}')
+
+
+def test_a_file_of_an_older_release_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "trouble.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(
+            "create table rules (number integer primary key autoincrement, kind text not null, "
+            "pattern text not null, times integer, seconds real not null, message text not null, "
+            'by text not null, "when" text not null, skip integer not null, used integer not null);'
+            "insert into rules values (1, 'throttle', 'A', 1, 0, '', '*', '', 0, 0);"
+        )
+    rules = Rules(path)
+    assert strikes(rules, "A", "A") == [True, False]
+    assert rules.add(Rule("throttle", about="x")).about == "x"
