@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.datasets.csvfile import CsvFile
-from chalicelib.datasets.csvrows import is_integer
+from chalicelib.datasets.csvfound import CsvFile
+from chalicelib.datasets.csvlabels import is_integer
 from chalicelib.datasets.problem import Problem, some
 from chalicelib.datasets.settings_file import (
     LARGEST_SIDE,

@@ -12,80 +12,18 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import IO, cast
 
+from chalicelib.datasets.csvfound import CsvFile, Enough
 from chalicelib.datasets.csvrows import read_rows
 from chalicelib.datasets.problem import Problem
 
-MOST_PROBLEMS = 20
 BUFFER = 1 << 18
 LARGEST_RATIO = 200  # unpacked to packed, past LARGEST_UNASKED; pixels come to 5 to 50
 LARGEST_UNASKED = 1 << 30  # bytes
 # Of one CSV that is packed, unpacked: read in one go, it takes half of what a function may run.
 LARGEST_UNPACKED = 10 * 10**9
 BEGINNING = 1000  # rows that tell how the rest of a file is to be read
-
-
-@dataclass
-class CsvFile:
-    """What was found. `sha256`, `size`: of the stored bytes; None, 0 when reading broke off.
-
-    `scale` says how values are written: 255 as whole numbers to 255, 1 as numbers from 0 to 1;
-    None when every one is 0 or 1, which is both. `varied`: two rows differ in their values.
-    """
-
-    name: str
-    header: bool = False
-    label_column: int = 0
-    rows: int = 0
-    pixels: int | None = None
-    labels: dict[str, int] = field(default_factory=dict)  # label → line of its first row
-    counts: dict[str, int] = field(default_factory=dict)  # label → rows
-    scale: int | None = None
-    varied: bool = False
-    first: bytes = b""  # the first row's values as they are written
-    problems: list[Problem] = field(default_factory=list)
-    more_problems: bool = False
-    sha256: str | None = None
-    size: int = 0
-    goes_on: bool = False  # these lines do not begin the file: `of` says what those before said
-    header_line: bytes = b""
-    columns: int = 0  # that the header names
-    lines: int = 0  # that were read, the header and empty ones too
-    blank_at: int | None = None  # the first of the empty lines at the end
-
-    @classmethod
-    def after(cls, beginning: CsvFile) -> CsvFile:
-        """For lines further down in the file that begins so: they are read in its way."""
-        return cls(
-            beginning.name,
-            beginning.header,
-            beginning.label_column,
-            pixels=beginning.pixels,
-            labels={label: 0 for label in list(beginning.labels)[:1]},
-            scale=beginning.scale,
-            first=beginning.first,
-            goes_on=True,
-            header_line=beginning.header_line,
-            columns=beginning.columns,
-        )
-
-    def wrong(self, reason: str, line: int | None = None, column: int | None = None) -> None:
-        """Note a problem. Raises Enough after the twentieth."""
-        self.problems.append(Problem(self.name, reason, line, column))
-        if len(self.problems) >= MOST_PROBLEMS:
-            self.more_problems = True
-            raise Enough
-
-    def hopeless(self, reason: str, line: int | None = None, column: int | None = None) -> None:
-        """Note a problem behind which nothing is worth reading. Raises Enough."""
-        self.problems.append(Problem(self.name, reason, line, column))
-        raise Enough
-
-
-class Enough(Exception):
-    """There is no use in reading on."""
 
 
 class _Counting(io.RawIOBase):
@@ -110,7 +48,7 @@ class _Counting(io.RawIOBase):
 def read_csv(
     name: str, body: IO[bytes], label: str | None = None, after: CsvFile | None = None
 ) -> CsvFile:
-    """Read all of `body`, or up to its twentieth problem. It needs `read(n)` alone.
+    """Read all of `body`, as long as there is use in it. It needs `read(n)` alone.
 
     `label` is the name of the label's column, where somebody said it. `after` is how the file
     begins, where `body` holds whole lines from further down: these count from 1 all the same.
@@ -143,7 +81,7 @@ def read_beginning(name: str, body: IO[bytes], label: str | None = None) -> CsvF
 class _First:
     """The first lines of some."""
 
-    def __init__(self, lines: io.BufferedReader, most: int) -> None:
+    def __init__(self, lines: io.BufferedReader[_Counting], most: int) -> None:
         self._lines, self._left = lines, most
 
     def readline(self, size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.aws.storage import Storage, StoredObject
 from chalicelib.datasets.checks import Found
-from chalicelib.datasets.csvrows import MOST_CLASSES, label_problem
+from chalicelib.datasets.csvlabels import MOST_CLASSES, label_problem
 from chalicelib.datasets.folders import Spot, spot_of, straight_in_split, unsafe
 from chalicelib.datasets.heads import LENGTH, Candidate
 from chalicelib.datasets.problem import Problem, some

@@ -11,9 +11,11 @@ from typing import IO, Any
 from chalicelib import names
 from chalicelib.aws.remote_file import open_remote
 from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.datasets.badrows import set_aside
 from chalicelib.datasets.checks import Found, all_alike, check_classes, check_rows
 from chalicelib.datasets.content import Content
-from chalicelib.datasets.csvfile import BUFFER, CsvFile, read_csv
+from chalicelib.datasets.csvfile import BUFFER, read_csv
+from chalicelib.datasets.csvfound import CsvFile
 from chalicelib.datasets.folders import is_image, unsafe
 from chalicelib.datasets.heads import check_heads, spread
 from chalicelib.datasets.images import ZippedImages, read_folders
@@ -45,6 +47,7 @@ class Inspection:
     range: tuple[int, int] | None = None
     labels: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    set_aside: list[Problem] = field(default_factory=list)  # rows that are left out
     unfinished: list[str] = field(default_factory=list)  # files that were not read to the end
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -68,6 +71,7 @@ class _Csv:
     def described(self) -> dict[str, Any]:
         """Its entry in version.json."""
         member = {} if self.member is None else {"member": self.member}
+        aside = {"set_aside": self.found.set_aside} if self.found.bad else {}
         return {
             "key": self.stored.key,
             "path": self.path,
@@ -80,6 +84,7 @@ class _Csv:
             "header": self.found.header,
             "label_column": self.found.label_column,
             "rows": self.found.rows,
+            **aside,
         }
 
 
@@ -181,11 +186,16 @@ class _Inspector:
             stored, version_id, path = archive.stored, archive.version_id, archive.found.name
             for found, member in zip(read, sorted(archive.found.csvs), strict=True):
                 files.append(_Csv(stored, version_id, path, member, archive.sha256, found))
+        aside = set_aside([(file.role, file.found) for file in files], settings)
+        result.set_aside = aside.rows
+        result.problems += aside.problems
+        result.notes += aside.notes
         result.listed = [file.described() for file in files]
         result.files = list(result.listed)
-        result.unfinished = [file.found.name for file in files if file.found.more_problems]
+        result.unfinished = [file.found.name for file in files if file.found.unfinished]
         for file in files:
             result.problems += file.found.problems
+            result.notes += file.found.notes
             if problem := unsafe(file.path):
                 self._wrong(file.path, f"the path {problem}")
             for label, line in file.found.labels.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.datasets import service_settings
-from chalicelib.datasets.csvrows import label_problem
+from chalicelib.datasets.csvlabels import label_problem
 from chalicelib.datasets.problem import Problem
 from chalicelib.datasets.service_settings import ServiceSettings, read_service
 from chalicelib.datasets.setting_values import (

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 from chalicelib.aws.translate import AWS_TROUBLE
-from chalicelib.datasets.csvfile import LARGEST_RATIO, LARGEST_UNASKED, CsvFile, read_csv
+from chalicelib.datasets.csvfile import LARGEST_RATIO, LARGEST_UNASKED, read_csv
+from chalicelib.datasets.csvfound import CsvFile
 from chalicelib.datasets.folders import is_image, unsafe
 from chalicelib.datasets.problem import Problem, some
 from chalicelib.names import is_junk

@@ -10,12 +10,22 @@ import tracemalloc
 import pytest
 
 from chalicelib.datasets import csvfile
-from chalicelib.datasets.csvfile import MOST_PROBLEMS, CsvFile, read_csv
+from chalicelib.datasets.csvfile import read_csv
+from chalicelib.datasets.csvfound import CsvFile
+from chalicelib.datasets.csvrows import settle_labels
+from chalicelib.datasets.problem import Problem
 from tests.unit.datasets.world import csv, good, row
 
 
 def read(body: bytes, name: str = "a.csv") -> CsvFile:
     return read_csv(name, io.BytesIO(body))
+
+
+def first_trouble(found: CsvFile) -> Problem:
+    """What is wrong with the file, or with its first bad row."""
+    settle_labels(found)
+    rows = [Problem(found.name, bad.reason, bad.line, bad.column) for bad in found.bad]
+    return [*found.problems, *rows][0]
 
 
 HEADER = ",".join(["label", *[f"pixel{i}" for i in range(64)]])
@@ -184,7 +194,7 @@ def test_labels_may_be_words() -> None:
 def test_bad_files_say_where_and_why(
     body: bytes, line: int | None, column: int | None, reason: str
 ) -> None:
-    problem = read(body).problems[0]
+    problem = first_trouble(read(body))
     assert reason in problem.reason
     assert (problem.line, problem.column) == (line, column)
     assert str(problem).startswith("a.csv")
@@ -215,9 +225,12 @@ def test_a_gzip_that_unpacks_out_of_all_proportion_is_not_read_to_its_end(
     assert read(gzip.decompress(bomb)).problems == []
 
 
-def test_it_stops_after_twenty_problems() -> None:
-    found = read(csv(*["0,x"] * 100))
-    assert (len(found.problems), found.more_problems) == (MOST_PROBLEMS, True)
+def test_a_file_of_bad_rows_is_not_read_to_its_end() -> None:
+    good_ones = [row(i % 2) for i in range(900)]
+    found = read(csv(*good_ones, *["0,x"] * 5000))
+    assert (len(found.bad), found.rows, found.unfinished) == (1000, 1900, True)
+    assert not read(csv(*["0,x"] * 999)).unfinished
+    assert not read(csv(*good_ones, *["0,x"] * 999)).unfinished
 
 
 def peak_memory(rows: int) -> int:

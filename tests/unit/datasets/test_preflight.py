@@ -219,12 +219,13 @@ def test_numbers_sort_as_numbers_and_words_as_words() -> None:
 
 
 def test_problems_are_json() -> None:
-    _, report = checked(a_csv=csv(row(0), "0,x"))
+    _, report = checked(a_csv=csv(row(0), row(1, pixels=63) + ",x"))
     assert json.loads(json.dumps(report["problems"][0])) == {
         "file": "a.csv",
         "line": 2,
-        "column": 2,
-        "reason": "'x' is not a whole number from 0 to 255, nor a number from 0 to 1",
+        "column": 65,
+        "reason": "'x' is not a whole number from 0 to 255, nor a number from 0 to 1; 1 of 2 rows "
+        "cannot be used (50 %; 0.1 % of a file may be set aside: bad_rows in dataset.json)",
     }
 
 

@@ -54,7 +54,7 @@ def test_every_csv_is_read_with_its_own_header_and_problems() -> None:
     a, b, c = read_csvs(look_into("x.zip", file, len(body)), file, None)
     assert (a.name, a.header, a.rows) == ("x.zip/a.csv", False, 3)
     assert (b.name, b.header, b.rows) == ("x.zip/b_test.csv", True, 1)
-    assert str(c.problems[0]).startswith("x.zip/c.csv, line 2")
+    assert (c.name, c.bad[0].line) == ("x.zip/c.csv", 2)
 
 
 @pytest.mark.parametrize(

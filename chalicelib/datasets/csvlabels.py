@@ -1,0 +1,30 @@
+"""The labels of a CSV's rows, and the names of image folders: which can be used."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MOST_CLASSES = 1000
+LONGEST_LABEL = 100
+_INTEGER = re.compile(r"-?[0-9]+")
+
+
+def label_problem(text: str, called: str = "label") -> str | None:
+    """Why this cannot be a label, nor the name of a class' folder."""
+    if not text:
+        return f"the {called} is empty"
+    if text != text.strip():
+        return f"{called} {text[:30]!r} has spaces around it"
+    if len(text) > LONGEST_LABEL:
+        return f"the {called} is longer than {LONGEST_LABEL} characters"
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        return f"the {called} is not UTF-8 text"
+    if any(unicodedata.category(char) == "Cc" for char in text):
+        return f"{called} {text[:30]!r} has control characters in it: take them out"
+    return None
+
+
+def is_integer(label: str) -> bool:
+    """Whether it is a whole number, perhaps negative."""
+    return _INTEGER.fullmatch(label) is not None
