@@ -14,12 +14,20 @@ from chalicelib.predict import payload
 from chalicelib.predict.choice import DatasetStatuses
 from chalicelib.predict.service import Predictor
 
+PAGE = 20  # versions of a history's answer
+
 
 class Datasets(DatasetStatuses, Protocol):
     """What the API needs of flow 1."""
 
     def retrain(self, name: str) -> Mapping[str, Any]:
         """Train the present version once more; the status. Raises DatasetNotFound, Conflict."""
+
+    def history(self, name: str, limit: int, after: str | None) -> Mapping[str, Any]:
+        """What happened to its versions. Raises DatasetNotFound, VersionNotFound."""
+
+    def version(self, name: str, version: str, link: Callable[[str], str]) -> Mapping[str, Any]:
+        """All of one version. Raises DatasetNotFound, VersionNotFound, Conflict."""
 
     def report_key(self, name: str) -> str:
         """Where the newest report lies. Raises DatasetNotFound, ReportNotFound."""
@@ -85,6 +93,8 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
                 "datasets": "GET /datasets",
                 "dataset": "GET /datasets/{name}",
                 "report": "GET /datasets/{name}/report",
+                "history": "GET /datasets/{name}/history",
+                "version": "GET /datasets/{name}/history/{version}",
                 "retrain": "POST /datasets/{name}/retrain",
                 "batch": "GET /batches/{name}",
             },
@@ -110,6 +120,16 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
     def report(name: str) -> http.JsonResponse:
         url = services().links.to(services().datasets.report_key(name))
         return http.answer({"report": url}, 302, {"Location": url})
+
+    @route("/datasets/{name}/history", "GET")
+    def history(name: str) -> Mapping[str, Any]:
+        asked: Mapping[str, str] = blueprint.current_request.query_params or {}
+        limit = http.whole_number(asked, "limit", PAGE)
+        return services().datasets.history(name, limit, asked.get("after"))
+
+    @route("/datasets/{name}/history/{version}", "GET")
+    def version(name: str, version: str) -> Mapping[str, Any]:
+        return services().datasets.version(name, version, services().links.to)
 
     @route("/datasets/{name}/retrain", "POST")
     def retrain(name: str) -> http.JsonResponse:

@@ -10,6 +10,7 @@ PigeonholeError
 ├── NotFound
 │   ├── DatasetNotFound
 │   ├── BatchNotFound
+│   ├── VersionNotFound      the dataset never had this version
 │   ├── ReportNotFound       nothing has been reported of the dataset yet
 │   ├── ObjectNotFound       an S3 object
 │   └── ResourceNotFound     a SageMaker resource
@@ -73,6 +74,10 @@ class DatasetNotFound(NotFound):
 
 class BatchNotFound(NotFound):
     code = "batch_not_found"
+
+
+class VersionNotFound(NotFound):
+    code = "version_not_found"
 
 
 class ReportNotFound(NotFound):

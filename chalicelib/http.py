@@ -112,6 +112,14 @@ def frame(request: Request | None, get_response: Callable[[Any], Response]) -> R
     return answer({"error": code, "message": message}, response.status_code, response.headers)
 
 
+def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A parameter of the query string, 1 at least. Raises InputRefused."""
+    text = query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise errors.InputRefused(f"{name} is a whole number from 1 on, not {text[:40]!r}")
+    return int(text)
+
+
 def body_of(request: Request) -> bytes:
     """The request's body as the caller sent it. Raises BodyRefused when spoilt on its way."""
     try:

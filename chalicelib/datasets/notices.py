@@ -72,6 +72,8 @@ def between(after: State, happened: Happened) -> tuple[Notice, ...]:
             kind = NoticeKind.ROWS_SET_ASIDE
         if kind is None or (kind is NoticeKind.LIVE and rolled_back):
             continue
+        if any(notice.kind == kind for notice in found):
+            continue  # two that were rolled back from, or could not be had, are one message
         found.append(_notice(after, version, event, kind))
     return tuple(found)
 

@@ -21,6 +21,7 @@ from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets import (
     checking,
+    chronicle,
     deployment,
     intake,
     judging,
@@ -156,6 +157,43 @@ class Datasets:
             self._parts.queues.wake(names.dataset_id(name))
             return self._status(asked)
         raise Conflict(f"{name} is changing too fast: try again")
+
+    def rollback(self, name: str, to: str | None, who: str, reason: str) -> dict[str, Any]:
+        """Bring an earlier model live again; the status, whose `change` tells how far it is.
+
+        `to`: a version (its beginning will do) or a training job; None: the champion before. A
+        training job under way goes on meanwhile. Raises DatasetNotFound, NameRefused, Conflict.
+        """
+        for _ in range(MOST_STEPS):
+            item = self._item(name)
+            state = State.from_json(item.state)
+            target = earlier.find(self._parts, state, to)
+            if changes.is_live(state, target):
+                return self._status(state)
+            asked = changes.rolled_back(self._parts, state, target, who, reason)
+            try:
+                self._write(state, asked, item.revision)
+            except RevisionConflict:
+                continue
+            self._parts.queues.wake(names.dataset_id(name))
+            return self._status(asked)
+        raise Conflict(f"{name} is changing too fast: try again")
+
+    def history(self, name: str, limit: int, after: str | None) -> dict[str, Any]:
+        """What happened to its versions, the newest first.
+
+        Raises DatasetNotFound, NameRefused, VersionNotFound.
+        """
+        state = State.from_json(self._item(name).state)
+        return chronicle.listed(self._parts, state, limit, after)
+
+    def version(self, name: str, version: str, link: Callable[[str], str]) -> dict[str, Any]:
+        """All of one version; `link` makes a URL of a key.
+
+        Raises DatasetNotFound, NameRefused, VersionNotFound, Conflict.
+        """
+        state = State.from_json(self._item(name).state)
+        return chronicle.version(self._parts, state, version, link)
 
     def report_key(self, name: str) -> str:
         """The key of the report that the status names, else of the champion's.

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     APPROVAL_PENDING = "ApprovalPending"
     REJECTED = "Rejected"
     ROLLBACK_ASKED = "RollbackAsked"
+    HOSTING_ASKED = "HostingAsked"  # what is live moves to other memory or instances
+    HOSTED = "Hosted"
     VERIFIED = "Verified"
     LIVE = "Live"
     REPLACED = "Replaced"
@@ -58,6 +60,7 @@ class Event:
     code_version: str | None = None
     accuracy: float | None = None  # on the model's own held-out rows
     report: str | None = None
+    usd: float | None = None  # estimated where a job starts, billed where it ends
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value not in (None, "")}
