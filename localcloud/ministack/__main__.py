@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud.ministack import bridge, hooks
+from localcloud.ministack import bridge, hooks, permissions
 from localcloud.ministack.calls import is_api_call
 from localcloud.ministack.integration import Integration
 from localcloud.ministack.saver import Saver
@@ -137,6 +137,7 @@ def main() -> None:
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75  # longer than clients keep idle connections
     config.graceful_timeout = 2
+    permissions.install()
     notifications = hooks.install(rules)
     troubled = Troubled(Integration(app), rules, bridge.arn_of, hooks)
     gateway = Gateway(troubled, Saver(every), token, notifications.deliver_all)

@@ -175,3 +175,27 @@ def test_sagemaker_is_reached_with_iam_enforced(cloud: LocalCloud, role: str) ->
 def test_the_bridge_answers_nobody_else(cloud: LocalCloud) -> None:
     with pytest.raises(RuntimeError, match="403"):
         cloud.access(token="guessed").caller(signed("test"))
+
+
+def test_a_queues_batch_calls_need_the_permission_of_the_single_call(cloud: LocalCloud) -> None:
+    iam, root = cloud.client("iam"), cloud.client("sqs")
+    url = root.create_queue(QueueName="batches")["QueueUrl"]
+    trust = document({"AWS": "arn:aws:iam::000000000000:root"})
+    arn = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": "sqs:DeleteMessage", "Resource": "*"}
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=document(None, allowed))
+    given = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=root.meta.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    entry = {"Id": "0", "ReceiptHandle": "gone"}
+    sqs.delete_message_batch(QueueUrl=url, Entries=[entry])
+    with pytest.raises(ClientError, match="sqs:ChangeMessageVisibility "):
+        sqs.change_message_visibility_batch(
+            QueueUrl=url, Entries=[{**entry, "VisibilityTimeout": 1}]
+        )
