@@ -7,10 +7,12 @@ import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pigeonhole_training.data import csv_text
 from pigeonhole_training.data.csv_rows import read_rows
+from pigeonhole_training.data.reading import read_dataset
 from pigeonhole_training.data.rows import Pool
 from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.errors import BadData, DataChanged
@@ -192,3 +194,73 @@ def test_what_cannot_be_unpacked_says_so(tmp_path: Path) -> None:
 def test_more_rows_than_promised_are_changed_data(tmp_path: Path) -> None:
     with pytest.raises(DataChanged, match="more rows than the 1 promised"):
         read(tmp_path, TWO_ROWS, rows=1)
+
+
+# Rows that were set aside before the job
+
+NUMBERED = replace(VERSION, labels=("0", "1"))
+
+
+def set_aside_file(content: bytes, *rows: int, name: str = "a.csv", **members: Any) -> SourceFile:
+    members = {"rows": 6, **members}
+    return SourceFile(name, len(content), None, "train", set_aside=rows, **members)
+
+
+STRANGE = ["0,0,0,0,0", "nan,1", "1,2,2,2,2", "\xff", "0,4,4,4,4", "1,5,5,5,5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "rows"),
+    [
+        ("a.csv", ["0,0,0,0,0", "1,1,1", "1,2,2,2,2", "", "x,4,4,4,4", "0,5,5,5,5"], (1, 3, 4)),
+        ("a.csv", ["bad", "0,1,1,1,1", "1,2,2,2,300", '"0,3', "1,4,4,4,4", "0,5,5,5,5"], (0, 2, 3)),
+        ("a.csv", ["0,0,0,0,0", "1,1,1,1,1", "0,2,2,2,2", "0,3,3,3,3", "1,4", "a,b"], (4, 5)),
+        ("a.csv.gz", STRANGE, (1, 3)),
+        ("a.csv.zip", STRANGE, (1, 3)),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_that_were_set_aside_are_skipped_and_no_others(
+    tmp_path: Path, name: str, lines: list[str], rows: tuple[int, ...], end: str
+) -> None:
+    content = end.join(["label,a,b,c,d", *lines, "", ""]).encode("latin-1")
+    if name.endswith(".gz"):
+        content = gzip.compress(content)
+    elif name.endswith(".zip"):
+        content = zipped({"in/a.csv": content})
+    file = set_aside_file(content, *rows, name=name, header=True)
+    kept = [index for index in range(6) if index not in rows]
+    for block in (csv_text.BLOCK, 12):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(csv_text, "BLOCK", block)
+            pool = read_as(tmp_path, content, file, NUMBERED)
+        assert pool.pixels.reshape(-1, 4)[:, 0].tolist() == kept
+        assert pool.labels.tolist() == [int(lines[index][0]) for index in kept]
+        assert pool.origins is not None
+        assert pool.origins.line.tolist() == [index + 1 for index in kept]
+
+
+def test_a_bad_row_that_was_not_set_aside_fails_with_its_own_number(tmp_path: Path) -> None:
+    content = b"0,0,0,0,0\n1,1\n0,2,2,2,2\n0,3\n1,4,4,4,4\n0,5,5,5,5\n"
+    with pytest.raises(BadData, match=r"a\.csv, row 4: 2 fields"):
+        read_as(tmp_path, content, set_aside_file(content, 1), NUMBERED)
+
+
+@pytest.mark.parametrize(("rows", "set_aside"), [(7, (1,)), (5, (1,)), (6, (1, 6))])
+def test_another_number_of_rows_than_were_checked_is_changed_data(
+    tmp_path: Path, rows: int, set_aside: tuple[int, ...]
+) -> None:
+    content = b"0,0,0,0,0\n1,1\n0,2,2,2,2\n0,3,3,3,3\n1,4,4,4,4\n0,5,5,5,5\n"
+    with pytest.raises(DataChanged, match="rows"):
+        read_as(tmp_path, content, set_aside_file(content, *set_aside, rows=rows), NUMBERED)
+
+
+def test_what_was_set_aside_is_told(tmp_path: Path) -> None:
+    content = b"0,0,0,0,0\n1,1\n0,2,2,2,2\n0,3,3,3,3\n1,4,4,4,4\n0,5,5,5,5\n"
+    (tmp_path / "a.csv").write_bytes(content)
+    version = replace(NUMBERED, files=(set_aside_file(content, 1),))
+    dataset = read_dataset(version, tmp_path, tmp_path, lambda: 28)
+    assert len(dataset.train.labels) == 5
+    assert dataset.notes == (
+        "Left out of all files, as the check before the job found them bad: 1 row of a.csv",
+    )

@@ -184,9 +184,10 @@ def _list_archive(
     listing: _Listing,
     label_of: Callable[[str, str], int],
 ) -> None:
+    left_out = set(file.left_out)  # by the check before the job, which said so
     for member in archive.members:
         name = f"{file.path}/{member}"
-        if is_passed_over(member):
+        if is_passed_over(member) or member in left_out:
             continue
         if not is_image(member):
             listing.others.append(name)

@@ -10,6 +10,7 @@ from pigeonhole_training.data.csv_rows import read_rows
 from pigeonhole_training.data.image_rows import read_pictures
 from pigeonhole_training.data.memory import pixel_budget
 from pigeonhole_training.data.rows import Pool
+from pigeonhole_training.data.set_aside import set_aside_notes
 from pigeonhole_training.data.version import DatasetVersion, Shape
 
 
@@ -61,7 +62,7 @@ def read_dataset(
             framed=found.framed,
             notes=found.notes,
         )
-    promised = sum(file.rows or 0 for file in version.files)
+    promised = sum((file.rows or 0) - len(file.set_aside) for file in version.files)
     on_disk = scratch if promised * version.shape.values > budget else None
 
     def pool(role: str) -> Pool:
@@ -73,5 +74,5 @@ def read_dataset(
         validation=pool("validation"),
         shape=version.shape,
         framed=False,
-        notes=(),
+        notes=tuple(set_aside_notes(version.files)),
     )

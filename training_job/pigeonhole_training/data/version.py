@@ -44,8 +44,9 @@ class SourceFile:
 
     `role` is `train`, `test`, `validation`, `settings` or, for a zip of images whose paths decide,
     `archive`. Of `sha256` and `md5` a file has one; a loose image that came without a checksum has
-    neither. CSVs have `header`, `rows`, `label_column` and, in a zip, `member`; a loose image has
-    its class' `label`; a zip of images has `members`, how many it holds.
+    neither. CSVs have `header`, `rows`, `label_column` and, in a zip, `member`; of their `rows`
+    those at the 0-based places `set_aside` are skipped. A loose image has its class' `label`; a zip
+    of images has `members`, how many it holds, and `left_out`, the paths of those that are skipped.
     """
 
     path: str
@@ -59,6 +60,8 @@ class SourceFile:
     members: int | None = None
     md5: str | None = None
     member: str | None = None
+    set_aside: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -178,6 +181,8 @@ def _parse_file(described: dict[str, Any]) -> SourceFile:
         members=whole("members"),
         md5=text("md5"),
         member=text("member"),
+        set_aside=tuple(map(int, described.get("set_aside", ()))),
+        left_out=tuple(map(str, described.get("left_out", ()))),
     )
 
 

@@ -33,6 +33,11 @@ def document(findings: Findings, seen: DataLook) -> dict[str, Any]:
             }
             for name, rows in zip(sides.names, sides.rows, strict=True)
         },
+        "set_aside": {
+            clean(file.name): len(file.set_aside) + len(file.left_out)
+            for file in findings.version.files
+            if file.set_aside or file.left_out
+        },
         "pixels": {
             name: {
                 "images_looked_at": p.looked_at,
