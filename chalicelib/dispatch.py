@@ -158,7 +158,7 @@ class Dispatcher:
             run = self._sagemaker.parse_transform(change.name)
             return None if run is None else run.id
         if change.resource is events.Resource.TRAINING_JOB:
-            run = self._sagemaker.parse_job(change.name)
+            run = self._sagemaker.parse_training(change.name)
             return None if run is None else run.id
         dataset = self._sagemaker.parse_endpoint(change.name)
         return None if dataset is None else names.dataset_id(dataset)

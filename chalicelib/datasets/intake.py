@@ -6,24 +6,23 @@ import math
 from dataclasses import replace
 
 from chalicelib import names
-from chalicelib.aws.registry import Approval
 from chalicelib.clock import iso
+from chalicelib.datasets import people
 from chalicelib.datasets.content import Content, look, look_for_ready
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go, rest
+from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.uploads import unfinished
 
 EARLY_SECONDS = 1  # a delayed message this close to its time may be the one being handled
-OPEN_TO_PEOPLE = 5  # newest packages that a person may still approve or reject
 
 
 def consider(parts: Parts, state: State) -> Move:
     """The step of every phase in which nothing is under way."""
-    decided = _decided_by_person(parts, state)
-    if decided is not None:
-        return decided
     if _woken_soon(parts, state):
         return rest(state)
+    decided = people.noticed(parts, state)
+    if decided is not None:
+        return decided
     content = look(parts.storage, state.dataset)
     new_ready = content.ready is not None and content.ready != state.ready
     if content.empty and not new_ready:
@@ -81,6 +80,9 @@ def _idle(state: State) -> State:
         publishing=None,
         publish_until=None,
         report_problem=None,
+        awaits=None,
+        decided_by=None,
+        decided_why=None,
         seen=None,
         seen_at=None,
         message=f"no data: put CSVs or images under {names.dataset_prefix(state.dataset)}",
@@ -134,6 +136,9 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
         publishing=None,
         publish_until=None,
         report_problem=None,
+        awaits=None,
+        decided_by=None,
+        decided_why=None,
         seen=None,
         seen_at=None,
         lease_until=None,
@@ -180,46 +185,4 @@ def _already_live(state: State) -> State:
             "this very data has been trained already, by "
             f"{champion.training_job}{accuracy}, which is live"
         ),
-    )
-
-
-def _decided_by_person(parts: Parts, state: State) -> Move | None:
-    """A person approves or rejects in the model registry what the gate left open or turned down."""
-    open_ones = [
-        (version, past)
-        for version, past in state.past.items()
-        if past.package and past.outcome in (Outcome.PENDING_APPROVAL, Outcome.REJECTED)
-    ]
-    for version, past in open_ones[-OPEN_TO_PEOPLE:]:
-        package = parts.registry.describe(past.package or "")
-        if package is None:
-            continue
-        if package.approval == Approval.APPROVED:
-            return go(_approved(parts, state, version, past))
-        if package.approval == Approval.REJECTED and past.outcome == Outcome.PENDING_APPROVAL:
-            message = f"a person rejected it: {package.description}"
-            if version == state.version:
-                return go(state.settle(Phase.REJECTED, Outcome.REJECTED, message, by_person=True))
-            note = replace(past, outcome=Outcome.REJECTED, message=message, by_person=True)
-            return go(state.remember(version, note))
-    return None
-
-
-def _approved(parts: Parts, state: State, version: str, past: Past) -> State:
-    job = parts.names.job(state.dataset, version, past.attempt)
-    return replace(
-        state,
-        phase=Phase.VERIFYING,
-        version=version,
-        attempt=past.attempt,
-        training_job=job,
-        package=past.package,
-        report=past.report,
-        preset=past.preset,
-        instances=past.instances,
-        settled=False,
-        outcome=None,
-        tries=0,
-        asked_at=None,
-        message=f"a person approved {job}",
     )

@@ -13,6 +13,7 @@ from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.card import card_content
 from chalicelib.datasets.checking import read_report
 from chalicelib.datasets.choices import choices
+from chalicelib.datasets.deciding import before_the_gate
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Outcome, Phase, State
@@ -25,7 +26,7 @@ def register(parts: Parts, state: State) -> State:
     try:
         raw = _evaluation(parts, state.dataset, job)
         evaluation = Evaluation.from_json(raw)
-    except (InputRefused, KeyError, TypeError, ValueError) as error:
+    except (InputRefused, KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"training job {job} left no usable evaluation: {error}"
         return state.settle(Phase.FAILED, Outcome.FAILED, message)
     group = parts.names.group(state.dataset)
@@ -129,7 +130,7 @@ def _properties(
     calibration = raw.get("calibration")
     if calibration:
         found["temperature"] = str(calibration["temperature"])
-    return {name: value[:256] for name, value in found.items()}
+    return before_the_gate() | {name: value[:256] for name, value in found.items()}
 
 
 def _card(parts: Parts, state: State) -> dict[str, str] | None:

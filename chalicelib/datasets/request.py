@@ -94,19 +94,20 @@ def _channels(parts: Parts, state: State, preset: str) -> list[dict[str, Any]]:
     uri = parts.storage.uri
     preflight = names.preflight_prefix(state.dataset, state.version or "")
     channels = [
-        _channel("train", "ManifestFile", uri(preflight + "train.manifest")),
-        _channel("version", "S3Prefix", uri(preflight + "version.json")),
+        channel("train", "ManifestFile", uri(preflight + "train.manifest")),
+        channel("version", "S3Prefix", uri(preflight + "version.json")),
     ]
     if state.champion is not None:
         key = names.model_key(state.dataset, state.champion.training_job)
-        channels.append(_channel("champion", "S3Prefix", uri(key)))
+        channels.append(channel("champion", "S3Prefix", uri(key)))
     weights = names.weights_prefix(preset)
     if any(not found.key.endswith("/") for found in parts.storage.list(weights)):
-        channels.append(_channel("weights", "S3Prefix", uri(weights)))
+        channels.append(channel("weights", "S3Prefix", uri(weights)))
     return channels
 
 
-def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
+def channel(name: str, kind: str, uri: str) -> dict[str, Any]:
+    """An entry of InputDataConfig; `kind` is its S3DataType."""
     source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 

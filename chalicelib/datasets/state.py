@@ -118,6 +118,8 @@ class State:
     awaits: Awaits | None = None  # what a person is asked for (PendingApproval)
     decided_by: str | None = None  # who decided on the version's model: "gate", or a person
     decided_why: str | None = None
+    live_rejected: str | None = None  # what a person said who rejected the live model
+    looked_at: tuple[int, ...] = ()  # older packages whose approval is known: their versions
     set_aside: int = 0  # bad rows that the newest check set aside
     outbox: tuple[Notice, ...] = ()  # what people are to be told
     told: tuple[Notice, ...] = ()  # what they were told last
@@ -160,6 +162,7 @@ class State:
         values["past"] = {version: Past.from_json(note) for version, note in past.items()}
         for name in ("outbox", "told"):
             values[name] = tuple(Notice.from_json(notice) for notice in raw.get(name, ()))
+        values["looked_at"] = tuple(raw.get("looked_at", ()))
         values["unrecorded"] = tuple(raw.get("unrecorded", ()))
         return cls(**values)
 
@@ -186,9 +189,12 @@ class State:
         }
 
     def _remark(self) -> str:
-        """What people should know of the report besides, once all is settled."""
+        """What people should know besides, once all is settled."""
         if not self.settled:
             return ""
+        return self._of_the_report() + (f"; {self.live_rejected}" if self.live_rejected else "")
+
+    def _of_the_report(self) -> str:
         if self.publishing is not None:
             return "; its report is still being published"
         return f"; its report: {self.report_problem}" if self.report_problem else ""

@@ -42,14 +42,17 @@ class MemoryTraining:
         if name in self.jobs:
             return
         self.requests[name] = request
-        self.jobs[name] = TrainingJob(name, "InProgress", "Starting", "")
+        given = dict(request.get("HyperParameters", {}))
+        self.jobs[name] = TrainingJob(name, "InProgress", "Starting", "", given)
         self._tick()
 
     def describe(self, name: str) -> TrainingJob | None:
         return self.jobs.get(name)
 
     def end(self, name: str, status: str, reason: str = "", secondary: str = "") -> None:
-        self.jobs[name] = TrainingJob(name, status, secondary or status, reason)
+        self.jobs[name] = replace(
+            self.jobs[name], status=status, secondary=secondary or status, reason=reason
+        )
 
     def running(self) -> list[str]:
         return [name for name, job in self.jobs.items() if job.status == "InProgress"]

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from chalicelib.datasets.gate import Comparison, Evaluation, Verdict, judge
+from chalicelib.datasets.gate import Comparison, Evaluation, PairedClass, Verdict, by_chance, judge
 
-FIRST = Evaluation("b", 1000, 0.5, 0.85, {"0": 0.85, "1": 0.85}, None)
-COMPARED = Comparison("a", True, 998, 0.0, 0.01, {"0": 0.85, "1": 0.85})
+SAME = {"0": PairedClass(499, 5, 5), "1": PairedClass(499, 5, 5)}
+FIRST = Evaluation("b", 1000, 0.5, 0.85, None)
+COMPARED = Comparison("a", True, 998, 0.0, 0.01, SAME)
 SECOND = replace(FIRST, comparison=COMPARED)
+EVALUATION: dict[str, Any] = {
+    "format": 1,
+    "dataset_version": "v",
+    "training_job": "b",
+    "heldout": {
+        "rows": 1000,
+        "source": "test files",
+        "majority_share": 0.1,
+        "excluded_duplicates_of_training_rows": 0,
+    },
+    "challenger": {"accuracy": 0.85, "recall": {"Bag": 0.97}},
+    "champion": {
+        "training_job": "a",
+        "dataset_version": "u",
+        "same_classes": True,
+        "same_shape": True,
+        "accuracy": 0.84,
+        "recall": {"Bag": 0.96},
+    },
+    "paired": {
+        "rows": 998,
+        "only_challenger_right": 31,
+        "only_champion_right": 20,
+        "difference": 0.011,
+        "standard_error": 0.0071,
+        "classes": {"Bag": {"rows": 98, "only_challenger_right": 3, "only_champion_right": 2}},
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -39,14 +69,23 @@ def test_a_first_model_must_clearly_beat_the_commonest_class(
     [
         ({}, Verdict.APPROVE),
         ({"difference": 0.2}, Verdict.APPROVE),
-        ({"difference": -0.01}, Verdict.APPROVE),
-        ({"difference": -0.0101}, Verdict.REJECT),
+        ({"difference": -0.01}, Verdict.APPROVE),  # by exactly one standard error
+        ({"difference": -0.010001}, Verdict.REJECT),
+        ({"difference": 0.0, "standard_error": 0.0}, Verdict.APPROVE),
+        ({"rows": 200}, Verdict.APPROVE),
         ({"rows": 199}, Verdict.ASK),
         ({"rows": 199, "difference": -0.5}, Verdict.ASK),
+        ({"rows": 0, "standard_error": 0.0, "classes": {}}, Verdict.ASK),
         ({"comparable": False}, Verdict.ASK),
-        ({"champion_job": "z"}, Verdict.ASK),
-        ({"champion_recall": {"0": 0.99, "1": 0.71}}, Verdict.REJECT),
-        ({"champion_recall": {"0": 0.94, "1": 0.76}}, Verdict.APPROVE),
+        ({"champion_job": "z"}, Verdict.COMPARE),
+        ({"classes": {"0": PairedClass(100, 0, 11)}}, Verdict.REJECT),
+        ({"classes": {"0": PairedClass(100, 0, 10)}}, Verdict.APPROVE),  # by exactly 0.10
+        ({"classes": {"0": PairedClass(20, 0, 5)}}, Verdict.REJECT),
+        ({"classes": {"0": PairedClass(20, 0, 4)}}, Verdict.APPROVE),  # one of sixteen
+        ({"classes": {"0": PairedClass(20, 5, 9)}}, Verdict.APPROVE),  # the noise of few rows
+        ({"classes": {"0": PairedClass(20, 9, 0)}}, Verdict.APPROVE),  # much better
+        ({"classes": {"0": PairedClass(0, 0, 0)}}, Verdict.APPROVE),
+        ({"classes": {"0": PairedClass(9000, 900, 2100)}}, Verdict.REJECT),
     ],
 )
 def test_a_challenger_must_not_be_worse_than_the_champion(
@@ -56,18 +95,17 @@ def test_a_challenger_must_not_be_worse_than_the_champion(
     assert judge(evaluation, "a").verdict is verdict
 
 
-def test_a_drop_within_the_noise_of_few_rows_is_no_collapse() -> None:
-    few = replace(SECOND, rows=30 * 2)
-    compared = replace(COMPARED, champion_recall={"0": 0.97, "1": 0.7})
-    enough = replace(few, rows=1000, comparison=compared)
-    assert judge(enough, "a").verdict is Verdict.REJECT
-    many_classes = {str(i): 0.85 for i in range(100)}  # ten rows a class
-    noisy = replace(
-        SECOND,
-        recall=many_classes,
-        comparison=replace(COMPARED, champion_recall=many_classes | {"0": 0.97}),
-    )
-    assert judge(noisy, "a").verdict is Verdict.APPROVE
+def test_the_class_that_lost_the_most_is_named() -> None:
+    classes = {"a": PairedClass(100, 0, 11), "b": PairedClass(100, 0, 30), "c": SAME["0"]}
+    decision = judge(replace(SECOND, comparison=replace(COMPARED, classes=classes)), "a")
+    assert "the class b got much worse: its recall fell by 0.3000 on 100" in decision.reason
+
+
+def test_chance_is_that_of_a_fair_coin() -> None:
+    assert by_chance(0, 0) == by_chance(0, 9) == 1
+    assert by_chance(5, 0) == 1 / 32
+    assert by_chance(2, 1) == 0.5
+    assert by_chance(560, 440) == pytest.approx(by_chance(561, 440), rel=0.2)  # exact and normal
 
 
 def test_a_challenger_below_the_commonest_class_is_rejected_whatever_the_champion() -> None:
@@ -75,43 +113,47 @@ def test_a_challenger_below_the_commonest_class_is_rejected_whatever_the_champio
     assert judge(evaluation, "a").verdict is Verdict.REJECT
 
 
-def test_the_reason_says_whom_it_was_compared_with_and_the_numbers() -> None:
+def test_without_a_comparison_it_is_made_and_where_it_cannot_be_a_person_is_asked() -> None:
+    assert judge(FIRST, "a").verdict is Verdict.COMPARE
+    decision = judge(FIRST, "a", cannot_compare="the job failed: no memory")
+    assert decision.verdict is Verdict.ASK
+    assert "the job failed: no memory" in decision.reason
+    few = replace(FIRST, rows=199)  # a person is asked whatever the comparison says
+    assert judge(few, "a").verdict is Verdict.ASK
+
+
+@pytest.mark.parametrize("difference", [0.1, -0.1])
+def test_a_model_that_was_live_comes_back_with_its_data(difference: float) -> None:
+    compared = replace(COMPARED, difference=difference)
+    decision = judge(replace(SECOND, comparison=compared), "a", returns=True)
+    assert decision.verdict is Verdict.APPROVE
+    assert f"{difference:+.4f}" in decision.reason
+    assert judge(SECOND, "z", returns=True).compared_with is None
+
+
+def test_the_decision_says_whom_it_was_compared_with_and_the_numbers() -> None:
     decision = judge(SECOND, "a")
     for part in ("to a ", "0.8500", "998", "+0.0000", "0.0100"):
         assert part in decision.reason
     assert decision.numbers["paired_rows"] == 998
+    assert decision.compared_with == "a"
 
 
 def test_evaluation_of_the_contract_is_read() -> None:
-    raw = {
-        "format": 1,
-        "dataset_version": "v",
-        "training_job": "b",
-        "heldout": {
-            "rows": 1000,
-            "source": "test files",
-            "majority_share": 0.1,
-            "excluded_duplicates_of_training_rows": 0,
-        },
-        "challenger": {"accuracy": 0.85, "recall": {"Bag": 0.97}},
-        "champion": {
-            "training_job": "a",
-            "dataset_version": "u",
-            "same_classes": True,
-            "same_shape": True,
-            "accuracy": 0.84,
-            "recall": {"Bag": 0.96},
-        },
-        "paired": {
-            "rows": 998,
-            "only_challenger_right": 31,
-            "only_champion_right": 20,
-            "difference": 0.011,
-            "standard_error": 0.0071,
-        },
-    }
-    compared = Evaluation.from_json(raw).comparison
-    assert compared == Comparison("a", True, 998, 0.011, 0.0071, {"Bag": 0.96})
-    without = Evaluation.from_json(raw | {"paired": None}).comparison
+    compared = Evaluation.from_json(EVALUATION).comparison
+    assert compared == Comparison("a", True, 998, 0.011, 0.0071, {"Bag": PairedClass(98, 3, 2)})
+    without = Evaluation.from_json(EVALUATION | {"paired": None}).comparison
     assert without is not None
     assert not without.comparable
+
+
+def test_the_comparison_turned_round_is_the_former_champions() -> None:
+    turned = Evaluation.from_json(EVALUATION | {"judging_job": "b-j1"}).reversed()
+    expected = {"Bag": PairedClass(98, 2, 3)}
+    assert turned == Comparison("b", True, 998, -0.011, 0.0071, expected, "b-j1")
+
+
+def test_a_comparison_without_classes_is_made_again() -> None:
+    paired = {name: value for name, value in EVALUATION["paired"].items() if name != "classes"}
+    older = Evaluation.from_json(EVALUATION | {"paired": paired})
+    assert judge(older, "a").verdict is Verdict.COMPARE

@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.datasets.service import Datasets
+from chalicelib.datasets.state import State
 from chalicelib.settings import Settings
 from tests.fakes.aws import MemoryNotifications, MemoryQueues, MemoryStorage, MemoryTable
 from tests.fakes.sagemaker import (
@@ -102,6 +103,7 @@ class World:
     now: datetime = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     tick: Ticks = field(default_factory=Ticks)
     results: list[Trained | Broken] = field(default_factory=list)  # of the coming jobs, in order
+    judgings: list[Trained | Broken] = field(default_factory=list)  # of the judging jobs
 
     def __post_init__(self) -> None:
         self.reports = {"reports/index.html": b"<!doctype html>"}  # of the coming jobs
@@ -159,7 +161,9 @@ class World:
 
     def end_job(self, name: str) -> None:
         """The container's end: outputs in S3, then the status."""
-        result = self.results.pop(0) if self.results else Trained()
+        judges = "challenger" in self.training.jobs[name].hyperparameters
+        coming = self.judgings if judges else self.results
+        result = coming.pop(0) if coming else Trained()
         folder = f"models/{DATASET}/{name}/output/"
         if isinstance(result, Broken):
             self.tick.muted = True
@@ -170,6 +174,12 @@ class World:
             return
         self.tick.muted = True
         evaluation = json.dumps(self._evaluation(name, result)).encode()
+        if judges:
+            left = pack({"evaluation.json": evaluation})
+            self.storage.put_bytes(folder + "output.tar.gz", left, "")
+            self.training.end(name, "Completed")
+            self.tick.muted = False
+            return
         self.storage.put_bytes(
             folder + "output.tar.gz",
             pack({"history.json": b"[]", "evaluation.json": evaluation} | self.reports),
@@ -181,10 +191,12 @@ class World:
 
     def _evaluation(self, name: str, result: Trained) -> dict[str, Any]:
         champion = self._champion_of(name)
+        challenger = self.training.jobs[name].hyperparameters.get("challenger")
         evaluation: dict[str, Any] = {
             "format": 1,
             "dataset_version": "…",
-            "training_job": name,
+            "training_job": challenger or name,
+            **({"judging_job": name} if challenger else {}),
             "heldout": {"rows": result.rows, "majority_share": result.majority},
             "challenger": {"accuracy": result.accuracy, "recall": result.recall},
             "champion": None,
@@ -203,6 +215,7 @@ class World:
                     "rows": result.paired_rows,
                     "difference": result.difference,
                     "standard_error": 0.01,
+                    "classes": paired_classes(result),
                 }
         return evaluation
 
@@ -260,6 +273,11 @@ class World:
     def status(self) -> dict[str, Any]:
         return self.datasets.status(DATASET)
 
+    def state(self) -> State:
+        item = self.table.get(names.dataset_id(DATASET))
+        assert item is not None
+        return State.from_json(item.state)
+
     def report(self) -> str:
         uri = self.status()["report"]
         return self.storage.get_bytes(uri.removeprefix(f"s3://{SETTINGS.bucket}/")).decode()
@@ -267,6 +285,24 @@ class World:
     @property
     def jobs(self) -> list[str]:
         return list(self.training.requests)
+
+
+def paired_classes(result: Trained) -> dict[str, dict[str, int]]:
+    """What a job says of each class: rows that one of the two models alone gets right."""
+    rows = result.paired_rows // len(result.recall)
+    gained = {
+        name: round((recall - result.champion_recall[name]) * rows)
+        for name, recall in result.recall.items()
+        if name in result.champion_recall
+    }
+    return {
+        name: {
+            "rows": rows,
+            "only_challenger_right": max(0, more),
+            "only_champion_right": max(0, -more),
+        }
+        for name, more in gained.items()
+    }
 
 
 def artifact(job: str) -> dict[str, bytes]:
