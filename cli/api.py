@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -148,6 +149,18 @@ class Api:
     def retrain(self, name: str) -> DatasetStatus:
         """Ask for the present data to be trained once more; the status. Raises ApiError."""
         return DatasetStatus.parse(self._parsed(self._http.post(f"/datasets/{name}/retrain")))
+
+    def history(self, name: str, after: str | None = None) -> dict[str, Any]:
+        """What became of a dataset's versions, the newest first; `after`: of older ones than that.
+
+        Raises ApiError.
+        """
+        asked = {} if after is None else {"after": after}
+        return self._parsed(self._http.get(f"/datasets/{name}/history", params=asked))
+
+    def version(self, name: str, version: str) -> dict[str, Any]:
+        """All about one version, named by its beginning or by a training job. Raises ApiError."""
+        return self._get(f"/datasets/{name}/history/{quote(version, safe='')}")
 
     def batch(self, name: str) -> BatchStatus | None:
         """One batch; None when nothing was uploaded under this name yet."""

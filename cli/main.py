@@ -144,6 +144,31 @@ def report(
 
 
 @app.command()
+def history(
+    dataset: Annotated[str, typer.Argument(help="Whose.")],
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VERSION]", help="One alone, whole: its beginning, or a training job."
+        ),
+    ] = None,
+    *,
+    all_versions: Annotated[bool, typer.Option("--all", help="Not the newest 20 alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Tell what was trained, decided and live, when and why."""
+    from cli.commands import history as command
+
+    _run(
+        lambda: command.history(
+            dataset, version, all_versions=all_versions, as_json=as_json, home=home, stage=stage
+        )
+    )
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Image files.")],
     dataset: Dataset = None,

@@ -257,6 +257,8 @@ def _reports(
     found = {} if past.report is None else {"report": past.report}
     if checked is not None:
         found |= {"check": uri(prefix + "report.txt"), "check_json": uri(prefix + "report.json")}
+        if past.report == found["check"]:
+            del found["report"]
         if checked.get("ok"):
             found["data"] = uri(prefix + "version.json")
     return found
