@@ -12,6 +12,7 @@ logged and dropped: another try would not understand it either.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -25,16 +26,20 @@ from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Mark, Table
 from chalicelib.clock import Clock, iso
 from chalicelib.delivery import Delivery, Invocation, Message
-from chalicelib.errors import NameRefused
+from chalicelib.errors import InputRefused, NameRefused
 
 Reconcile = Callable[[str], None]
 Work = Callable[[Mapping[str, Any]], None]
+Retrain = Callable[[str, str], object]
 Failures = dict[str, list[dict[str, str]]]
 RECENT = timedelta(days=1)  # so long the sweep looks at who has settled
+SWEEP_SECONDS = 300  # between two sweeps (.chalice/resources.yaml)
+DAY_SECONDS = 86400
 
 
 class Dispatcher:
-    """`reconcilers` by owner take a name; `workers` by kind take the message's fields."""
+    """`reconcilers` by owner take a name; `workers` by kind take the message's fields; `retrain`
+    takes a dataset's name and the id of who asks."""
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Dispatcher:
         stage: str,
         reconcilers: Mapping[names.Owner, Reconcile],
         workers: Mapping[str, Work],
+        retrain: Retrain,
         storage: Storage,
         table: Table,
         queues: Queues,
@@ -54,6 +60,7 @@ class Dispatcher:
         self._sagemaker = names.SageMakerNames(stage)
         self._reconcilers = reconcilers
         self._workers = workers
+        self._retrain = retrain
         self._storage = storage
         self._table = table
         self._queues = queues
@@ -72,7 +79,7 @@ class Dispatcher:
         with self._delivery(self._events_queue, messages, invocation) as delivery:
             for message in messages:
                 try:
-                    ids = self._ids(message.body)
+                    ids = self._ids(message)
                 except Exception as error:
                     self._log.exception("a message could not be taken up", message_id=message.id)
                     delivery.fail([message], error)
@@ -120,15 +127,15 @@ class Dispatcher:
             logger=self._log,
         )
 
-    def _ids(self, body: str) -> list[str]:
+    def _ids(self, message: Message) -> list[str]:
         ids: list[str] = []
-        for event in events.parse(body):
-            id = self._id(event, body)
+        for event in events.parse(message.body):
+            id = self._id(event, message)
             if id is not None:
                 ids.append(id)
         return ids
 
-    def _id(self, event: events.Event, body: str) -> str | None:
+    def _id(self, event: events.Event, message: Message) -> str | None:
         match event:
             case events.ObjectEvent():
                 return self._owner_of(event)
@@ -138,14 +145,26 @@ class Dispatcher:
                 try:
                     names.parse_id(id)
                 except NameRefused as error:
-                    self._log.error("dropped a message", reason=str(error), body=body)
+                    self._log.error("dropped a message", reason=str(error), body=message.body)
                     return None
                 return id
+            case events.Retrain(id, request):
+                self._train_again(id, request or message.id)
             case events.Sweep():
                 self._sweep()
             case events.Rubbish(reason):
-                self._log.error("dropped a message", reason=reason, body=body[:4000])
+                self._log.error("dropped a message", reason=reason, body=message.body[:4000])
         return None
+
+    def _train_again(self, id: str, request: str) -> None:
+        """What cannot be trained fails: the message is parked with the reason, for people to see.
+
+        SQS repeats the id of a message that it delivers again, so that it is one request.
+        """
+        owner, name = names.parse_id(id)
+        if owner is not names.Owner.DATASET:
+            raise InputRefused(f"{id} cannot be trained: dataset/<name> can")
+        self._retrain(name, request)
 
     def _owner_of(self, event: events.ObjectEvent) -> str | None:
         place = names.parse_key(event.key)
@@ -176,7 +195,8 @@ class Dispatcher:
     def _sweep(self) -> None:
         """Wake, each by a message of its own, whoever may have missed an event.
 
-        Those with something under way, those that changed of late, and folders without an item.
+        Those with something under way, those that changed of late or whose schedule is due, folders
+        without an item, and each of the other datasets once a day: a model may be approved late.
         """
         marks = self._table.marks()
         known = {mark.id for mark in marks}
@@ -196,7 +216,17 @@ class Dispatcher:
     def _due(self, mark: Mark) -> bool:
         if mark.unsettled is not False or mark.updated is None:  # or an older release wrote it
             return True
-        return self._clock() - mark.updated <= RECENT
+        if mark.due is not None and mark.due <= self._clock():
+            return True
+        return self._clock() - mark.updated <= RECENT or self._turn(mark.id)
+
+    def _turn(self, id: str) -> bool:
+        """Is it this one's turn to be looked at, as each dataset is once a day?"""
+        if not id.startswith(f"{names.Owner.DATASET}/"):
+            return False
+        now = int(self._clock().timestamp()) // SWEEP_SECONDS
+        own = zlib.crc32(id.encode())
+        return (now - own) % (DAY_SECONDS // SWEEP_SECONDS) == 0
 
     def _work(self, body: str) -> None:
         try:

@@ -1,8 +1,9 @@
 """Bodies of the events queue as typed values.
 
-A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}` or
-`s3:TestEvent`. `parse` never raises for what a body says: what cannot be understood becomes
-`Rubbish`, because another try would not understand it either.
+A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}`,
+`{"retrain": id, "id": "…"}` (people's own rules and schedules send it) or `s3:TestEvent`. `parse`
+never raises for what a body says: what cannot be understood becomes `Rubbish`, because another try
+would not understand it either.
 """
 
 from __future__ import annotations
@@ -53,6 +54,14 @@ class Wake:
 
 
 @dataclass(frozen=True)
+class Retrain:
+    """Train this dataset once more. `request` tells two wishes apart; None: the message does."""
+
+    id: str
+    request: str | None
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Reconcile everything: events get lost."""
 
@@ -71,7 +80,7 @@ class Rubbish:
     reason: str
 
 
-Event = ObjectEvent | StateChange | Wake | Sweep | TestEvent | Rubbish
+Event = ObjectEvent | StateChange | Wake | Retrain | Sweep | TestEvent | Rubbish
 
 _DETAILS = {
     "SageMaker Training Job State Change": (
@@ -111,6 +120,9 @@ def parse(body: str) -> list[Event]:  # noqa: PLR0911 - one line a kind of messa
         return [Sweep()]
     if isinstance(message.get("reconcile"), str):
         return [Wake(message["reconcile"])]
+    if isinstance(message.get("retrain"), str):
+        request = message.get("id")
+        return [Retrain(message["retrain"], None if request in (None, "") else str(request))]
     return [Rubbish("none of the messages that this queue takes")]
 
 

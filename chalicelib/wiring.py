@@ -147,6 +147,7 @@ def dispatcher() -> Dispatcher:
             "reports": datasets().publish,
             "results": results_writer().write,
         },
+        retrain=datasets().retrain,
         storage=storage(),
         table=table(),
         queues=queues(),

@@ -5,6 +5,7 @@
     state     S   JSON
     unsettled BOOL  a copy of the state's `unsettled`, for the sweep
     updated   S     a copy of the state's `updated`, for the sweep
+    due       S     a copy of the state's `due`, for the sweep: when it is to be looked at again
 
 `state` is one JSON text: no query reaches into it, and so floats and nulls need no translation.
 Items of older releases lack the copies until they are next written.
@@ -41,6 +42,7 @@ class Mark:
     id: str
     unsettled: bool | None
     updated: datetime | None
+    due: datetime | None = None
 
 
 class Table:
@@ -100,7 +102,7 @@ class Table:
             ConsistentRead=True,
             FilterExpression="NOT begins_with(id, :costs)",
             ExpressionAttributeValues={":costs": {"S": names.COSTS}},
-            ProjectionExpression="id, unsettled, updated",
+            ProjectionExpression="id, unsettled, updated, due",
         )
         found = [_mark(raw) for page in pages for raw in page["Items"]]
         return sorted(found, key=lambda mark: mark.id)
@@ -112,15 +114,18 @@ def _copies(state: Mapping[str, Any]) -> dict[str, Any]:
         copies["unsettled"] = {"BOOL": unsettled}
     if updated := state.get("updated"):
         copies["updated"] = {"S": str(updated)}
+    if due := state.get("due"):
+        copies["due"] = {"S": str(due)}
     return copies
 
 
 def _mark(raw: Mapping[str, Any]) -> Mark:
-    updated = raw.get("updated", {}).get("S")
+    updated, due = (raw.get(name, {}).get("S") for name in ("updated", "due"))
     return Mark(
         raw["id"]["S"],
         raw.get("unsettled", {}).get("BOOL"),
         None if updated is None else datetime.fromisoformat(updated),
+        None if due is None else datetime.fromisoformat(due),
     )
 
 

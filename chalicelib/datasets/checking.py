@@ -106,6 +106,7 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
         phase=Phase.TRAINING,
         attempt=attempt,
         training_job=job,
+        trained_at=iso(parts.clock()),
         package=None,
         publishing=None,
         publish_until=None,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from chalicelib import names
@@ -25,7 +26,8 @@ class Content:
 
     `data` are the CSVs and zips, `images` lie in folders, `settings` is dataset.json and
     `settings_text` what it says (None where it is too large to be read), `others` what is ignored;
-    `ready` is the VersionId of _READY. `service` is how dataset.json wants the dataset treated.
+    `ready` is the VersionId of _READY, put at `ready_at`. `service` is how dataset.json wants the
+    dataset treated.
     """
 
     data: tuple[StoredObject, ...]
@@ -33,6 +35,7 @@ class Content:
     settings: StoredObject | None
     others: tuple[StoredObject, ...]
     ready: str | None
+    ready_at: datetime | None = None
     settings_text: bytes | None = None
     service: ServiceSettings = field(default_factory=ServiceSettings)
 
@@ -47,10 +50,23 @@ class Content:
         files = [*self.data, *self.images, *([self.settings] if self.settings else [])]
         return sorted(files, key=lambda file: file.key)
 
-    @property
+    @cached_property
     def version(self) -> str:
         said = None if self.settings is None else _said(self.settings, self.settings_text)
         return content_version([*self.data, *self.images, *([said] if said else [])])
+
+    def is_version(self, version: str | None) -> bool:
+        """Is it this one? Older releases counted dataset.json by its ETag and size."""
+        return version == self.version or (
+            version is not None
+            and self.settings is not None
+            and version == content_version(self.used)
+        )
+
+    @property
+    def count(self) -> int:
+        """How many objects were listed."""
+        return len(self.data) + len(self.images) + len(self.others)
 
     @property
     def newest(self) -> datetime | None:
@@ -79,11 +95,15 @@ def look(storage: Storage, dataset: str) -> Content:
 
 def look_for_ready(storage: Storage, dataset: str) -> str | None:
     """What `look` says of _READY, without the listing."""
+    return _ready(storage, dataset)[0]
+
+
+def _ready(storage: Storage, dataset: str) -> tuple[str | None, datetime | None]:
     head = storage.head(names.dataset_prefix(dataset) + names.READY)
     if head is None:
-        return None
+        return None, None
     # An unversioned bucket gives no id: the time it was put tells two apart as well.
-    return head.version_id or head.last_modified.isoformat()
+    return head.version_id or head.last_modified.isoformat(), head.last_modified
 
 
 def _listed(storage: Storage, dataset: str) -> Content:
@@ -92,6 +112,7 @@ def _listed(storage: Storage, dataset: str) -> Content:
     others: list[StoredObject] = []
     settings: StoredObject | None = None
     ready: str | None = None
+    ready_at: datetime | None = None
     for stored in storage.list(names.dataset_prefix(dataset)):
         kind = names.parse_key(stored.key).kind
         if kind is names.Kind.DATA:
@@ -103,8 +124,8 @@ def _listed(storage: Storage, dataset: str) -> Content:
         elif kind is names.Kind.OTHER:
             others.append(stored)
         elif kind is names.Kind.READY:
-            ready = look_for_ready(storage, dataset)
-    return Content(tuple(data), tuple(images), settings, tuple(others), ready)
+            ready, ready_at = _ready(storage, dataset)
+    return Content(tuple(data), tuple(images), settings, tuple(others), ready, ready_at)
 
 
 def _with_settings(storage: Storage, content: Content) -> Content:

@@ -2,64 +2,62 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from chalicelib import names
-from chalicelib.clock import iso
-from chalicelib.datasets import people
-from chalicelib.datasets.content import Content, look, look_for_ready
+from chalicelib.datasets import people, quiet, retraining
+from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
-from chalicelib.uploads import unfinished
-
-EARLY_SECONDS = 1  # a delayed message this close to its time may be the one being handled
 
 
 def consider(parts: Parts, state: State) -> Move:
     """The step of every phase in which nothing is under way."""
-    if _woken_soon(parts, state):
+    if quiet.woken_soon(parts, state):
         return rest(state)
-    decided = people.noticed(parts, state)
-    if decided is not None:
+    if decided := people.noticed(parts, state):
         return decided
+    if soon := quiet.listed_lately(parts, state):
+        return rest(state, wake=soon)
     content = look(parts.storage, state.dataset)
+    return _looked_at(parts, retraining.scheduled(state, content), content)
+
+
+def _looked_at(parts: Parts, state: State, content: Content) -> Move:
     new_ready = content.ready is not None and content.ready != state.ready
+    new_data = not content.is_version(state.taken)
     if content.empty and not new_ready:
-        refused = state.taken == content.version and state.settled  # _READY in an empty folder
+        refused = not new_data and state.settled  # _READY in an empty folder
         return rest(state if refused else _idle(state))
     waiting = state.phase is Phase.WAITING and not state.settled
-    if not (content.version != state.taken or new_ready or state.retrain or waiting):
-        return rest(state)
-    if not new_ready and not state.retrain:
-        state = _noticed(parts, state, content)
-        seconds = _seconds_to_quiet(parts, state, content)
-        if seconds > 0:
-            message = (
-                "waiting until nothing has been uploaded for "
-                f"{parts.settings.quiet_seconds} s; put {names.READY} to start now"
-            )
-            waiting_state = replace(
-                state, phase=Phase.WAITING, settled=False, outcome=None, message=message
-            )
-            return rest(waiting_state, wake=seconds)
+    if not (new_data or new_ready or waiting or state.retrain):
+        if retraining.is_due(parts, state):
+            return go(retraining.due(parts, state))
+        return rest(quiet.nothing_new(parts, state, content))
+    still_coming = new_data and (not new_ready or _overtaken(content))
+    if still_coming or (waiting and not new_ready and not state.retrain):
+        state = quiet.noticed(parts, state, content)
+        if wait := quiet.wait(parts, state, content):
+            return rest(_waiting(state, content, wait.message), wake=wait.seconds)
     return go(_take_up(parts, state, content, new_ready))
 
 
-def _woken_soon(parts: Parts, state: State) -> bool:
-    """Is there nothing to do but to wait for the message that is on its way?
+def _overtaken(content: Content) -> bool:
+    """Did more come behind _READY? An upload that puts its files in any order is still going on."""
+    newest, ready = content.newest, content.ready_at
+    return newest is not None and ready is not None and newest > ready
 
-    Each of thousands of images that are uploaded brings an event: without a new _READY, none of
-    them needs a listing of all.
-    """
-    waiting = state.phase is Phase.WAITING and not state.settled
-    if not waiting or state.retrain or state.wake_at is None:
-        return False
-    left = -parts.seconds_since(state.wake_at)
-    if not EARLY_SECONDS < left <= parts.settings.quiet_seconds + 1:
-        return False
-    ready = look_for_ready(parts.storage, state.dataset)
-    return ready is None or ready == state.ready
+
+def _waiting(state: State, content: Content, message: str) -> State:
+    return replace(
+        state,
+        phase=Phase.WAITING,
+        settled=False,
+        outcome=None,
+        ready=content.ready or state.ready,  # overtaken: no reason to list all at each event
+        listed_at=None,
+        message=message,
+    )
 
 
 def _idle(state: State) -> State:
@@ -85,32 +83,9 @@ def _idle(state: State) -> State:
         decided_why=None,
         seen=None,
         seen_at=None,
+        listed_at=None,
         message=f"no data: put CSVs or images under {names.dataset_prefix(state.dataset)}",
     )
-
-
-def _noticed(parts: Parts, state: State, content: Content) -> State:
-    """Since when has the data looked like this? A removal leaves no time behind it but ours."""
-    if state.seen == content.version:
-        return state
-    now = iso(parts.clock())
-    if state.seen is not None and state.seen_at is not None and content.newest is not None:
-        added = iso(content.newest)
-        if parts.seconds_since(added) < parts.seconds_since(state.seen_at):
-            now = added  # since the last look something came: that is the change
-    return replace(state, seen=content.version, seen_at=now)
-
-
-def _seconds_to_quiet(parts: Parts, state: State, content: Content) -> int:
-    quiet = parts.settings.quiet_seconds
-    since = [parts.seconds_since(iso(content.newest))] if content.newest else []
-    if state.seen_at is not None:
-        since.append(parts.seconds_since(state.seen_at))
-    left = math.ceil(quiet - min(since, default=quiet))
-    prefix = names.dataset_prefix(state.dataset)
-    if left <= 0 and unfinished(parts.storage, prefix, parts.clock()):
-        return max(1, quiet)
-    return max(0, left)
 
 
 def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> State:
@@ -141,13 +116,14 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
         decided_why=None,
         seen=None,
         seen_at=None,
+        listed_at=None,
         lease_until=None,
         asked_at=None,
         tries=0,
     )
     if again:
         return _check(replace(state, package=None))
-    if state.champion is not None and state.champion.version == version:
+    if state.champion is not None and content.is_version(state.champion.version):
         return _already_live(state)
     if past.package is not None:
         return replace(

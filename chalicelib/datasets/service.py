@@ -26,6 +26,8 @@ from chalicelib.datasets import (
     intake,
     judging,
     publishing,
+    quiet,
+    retraining,
     telling,
     training,
 )
@@ -135,23 +137,18 @@ class Datasets:
         items = self._table.items(f"{names.Owner.DATASET}/")
         return [self._status(State.from_json(item.state)) for item in items]
 
-    def retrain(self, name: str) -> dict[str, Any]:
-        """Train the present version once more. Raises DatasetNotFound, NameRefused, Conflict."""
+    def retrain(self, name: str, request: str | None = None) -> dict[str, Any]:
+        """Train the present version once more; of the same `request`, if it has an id, once.
+
+        Raises DatasetNotFound, NameRefused, Conflict.
+        """
         for _ in range(MOST_STEPS):
             item = self._item(name)
             state = State.from_json(item.state)
-            if state.taken is None and state.settled:
-                raise Conflict(
-                    f"{name} has no data: put CSVs or images under "
-                    f"{names.dataset_prefix(name)} first"
-                )
-            asked = replace(state, retrain=True)
-            if state.settled:
-                asked = replace(
-                    asked, settled=False, outcome=None, message="to be trained once more"
-                )
+            asked = retraining.asked(state, request)
             try:
-                self._write(state, asked, item.revision)
+                if asked != state:
+                    self._write(state, asked, item.revision)
             except RevisionConflict:
                 continue
             self._parts.queues.wake(names.dataset_id(name))
@@ -265,7 +262,7 @@ class Datasets:
         seconds = max(1, min(LONGEST_DELAY, move.wake))
         if state.wake_at is not None:
             left = -self._parts.seconds_since(state.wake_at)
-            if intake.EARLY_SECONDS < left <= seconds + 1:
+            if quiet.EARLY_SECONDS < left <= seconds + 1:
                 return state
         self._parts.queues.wake(names.dataset_id(state.dataset), seconds)
         return replace(state, wake_at=iso(self._parts.clock() + timedelta(seconds=seconds)))

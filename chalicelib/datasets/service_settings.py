@@ -97,16 +97,23 @@ def _quiet(value: Any) -> int:
 
 
 def _schedule(value: Any) -> Rate:
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or (match[1] == "1") == bool(match[3]):  # rate(1 days) is none on AWS either
+    rate = parse_rate(value)
+    if rate is None:
         raise Wrong(
             f"must be a rate like rate(7 days), rate(1 day) or rate(12 hours), not {shown(value)}; "
             "for times of day send the queue a message (docs/retraining.md)"
         )
-    seconds = int(match[1]) * _SECONDS[match[2]]
-    if not SHORTEST_RATE <= seconds <= LONGEST_RATE:
+    if not SHORTEST_RATE <= rate.seconds <= LONGEST_RATE:
         raise Wrong(f"is {value}: from an hour to ten years are taken")
-    return Rate(value, seconds)
+    return rate
+
+
+def parse_rate(text: Any) -> Rate | None:
+    """A rate expression of EventBridge's; None for what is none."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    if match is None or (match[1] == "1") == bool(match[3]):  # rate(1 days) is none on AWS either
+        return None
+    return Rate(text, int(match[1]) * _SECONDS[match[2]])
 
 
 def _endpoint(value: Any) -> Hosting:

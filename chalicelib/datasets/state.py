@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
+from chalicelib.clock import iso
 from chalicelib.datasets.cost.memory import Costs
 from chalicelib.datasets.outbox import Notice
+from chalicelib.datasets.service_settings import parse_rate
 from chalicelib.datasets.timeline import Event, shorten
 
 REMEMBERED = 30  # versions whose outcome is kept
@@ -108,6 +111,10 @@ class State:
     tries: int = 0  # of the phase's own step
     seen: str | None = None  # version last seen while waiting for quiet, and since when
     seen_at: str | None = None
+    listed_at: str | None = None  # when a large dataset was listed for nothing
+    requests: tuple[str, ...] = ()  # to train once more: the newest that were taken
+    schedule: str | None = None  # that dataset.json wants, and when a training last began
+    trained_at: str | None = None
     wake_at: str | None = None  # a delayed message is on its way
     preset: str | None = None  # of `training_job`, and on what it runs
     instances: str | None = None
@@ -129,7 +136,7 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As the table holds it."""
-        raw = {**asdict(self), "unsettled": self.unsettled}
+        raw = {**asdict(self), "unsettled": self.unsettled, "due": self.next_training}
         raw["message"] = shorten(self.message, LONGEST_MESSAGE)
         for version, past in self.past.items():
             raw["past"][version]["message"] = shorten(past.message, LONGEST_NOTE)
@@ -142,6 +149,21 @@ class State:
         waits = any(past.outcome == Outcome.PENDING_APPROVAL for past in self.past.values())
         under_way = not self.settled or self.retrain
         return under_way or self.outcome is Outcome.PENDING_APPROVAL or waits or self.owes_something
+
+    @property
+    def next_training(self) -> str | None:
+        """When the schedule has the present version trained once more. None: never, or not while a
+        person is asked, or before it was trained for the first time."""
+        rate = parse_rate(self.schedule)
+        began = self.trained_at or (self.champion.since if self.champion else None)
+        trained = self.past_of(self.taken).attempt or (
+            self.training_job is not None and self.version == self.taken
+        )
+        if rate is None or began is None or self.taken is None or not trained:
+            return None
+        if self.outcome in (Outcome.PENDING_APPROVAL, Outcome.REFUSED):
+            return None
+        return iso(datetime.fromisoformat(began) + timedelta(seconds=rate.seconds))
 
     @property
     def owes_something(self) -> bool:
@@ -164,6 +186,7 @@ class State:
             values[name] = tuple(Notice.from_json(notice) for notice in raw.get(name, ()))
         values["looked_at"] = tuple(raw.get("looked_at", ()))
         values["unrecorded"] = tuple(raw.get("unrecorded", ()))
+        values["requests"] = tuple(raw.get("requests", ()))
         return cls(**values)
 
     def status(self, endpoint: str) -> dict[str, Any]:
@@ -184,6 +207,7 @@ class State:
             "outcome": self.outcome,
             "report": self.report,
             "champion": None if self.champion is None else asdict(self.champion),
+            "next_training": self.next_training,
             "endpoint": endpoint,
             "updated": self.updated,
         }

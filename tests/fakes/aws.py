@@ -151,9 +151,13 @@ class MemoryTable(Table):
 
 
 def _mark(id: str, state: Mapping[str, Any]) -> Mark:
-    updated = state.get("updated")
-    moment = datetime.fromisoformat(updated) if updated else None
-    return Mark(id, state.get("unsettled"), moment)
+    updated, due = (state.get(name) for name in ("updated", "due"))
+    return Mark(
+        id,
+        state.get("unsettled"),
+        datetime.fromisoformat(updated) if updated else None,
+        datetime.fromisoformat(due) if due else None,
+    )
 
 
 class MemoryQueues(Queues):

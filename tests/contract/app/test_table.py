@@ -57,11 +57,12 @@ def test_items_are_sorted_and_by_prefix(table: Table) -> None:
 def test_marks_say_what_the_sweep_needs_and_stay_in_step(table: Table) -> None:
     now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     table.put("dataset/b", {"unsettled": True, "updated": now.isoformat()}, 0)
-    table.put("dataset/b", {"unsettled": False, "updated": now.isoformat()}, 1)
+    dated = {"unsettled": False, "updated": now.isoformat(), "due": now.isoformat()}
+    table.put("dataset/b", dated, 1)
     table.put("batch/a", {"unsettled": True, "updated": None}, 0)
     table.put("dataset/old", {"phase": "Live"}, 0)  # of a release that wrote no copies
     assert table.marks() == [
         Mark("batch/a", True, None),
-        Mark("dataset/b", False, now),
+        Mark("dataset/b", False, now, now),
         Mark("dataset/old", None, None),
     ]

@@ -27,7 +27,9 @@ class Office:
     """A dispatcher whose reconcilers and workers write down what they are asked."""
 
     def __init__(self) -> None:
+        self.now = NOW
         self.reconciled: list[str] = []
+        self.retrained: list[tuple[str, str]] = []
         self.worked: list[Mapping[str, Any]] = []
         self.broken: set[str] = set()
         self.reason = "no"
@@ -44,13 +46,14 @@ class Office:
                 Owner.BATCH: lambda name: self._reconcile(f"batch/{name}"),
             },
             workers={"preflight": self._work},
+            retrain=self._retrain,
             storage=self.storage,
             table=self.table,
             queues=self.queues,
             events=self.source,
             work=self.source,
             retry_seconds=10,
-            clock=lambda: NOW,
+            clock=lambda: self.now,
             logger=Logger(service=f"test-{uuid4()}", stream=self.log),
         )
 
@@ -59,6 +62,11 @@ class Office:
         self.reconciled.append(id)
         if id in self.broken:
             raise RuntimeError(self.reason)
+
+    def _retrain(self, name: str, request: str) -> None:
+        if name in self.broken:
+            raise RuntimeError(self.reason)
+        self.retrained.append((name, request))
 
     def _work(self, fields: Mapping[str, Any]) -> None:
         self.worked.append(fields)
@@ -282,3 +290,39 @@ def test_who_failed_before_is_handled_last(office: Office) -> None:
     old[0]["messageId"] = "old"
     office.dispatcher.reconcile_batch([*old, *new], RUN)
     assert office.reconciled == ["dataset/b", "dataset/a"]
+
+
+def test_a_sweep_wakes_whose_schedule_is_due(office: Office) -> None:
+    long_ago = (NOW - timedelta(days=300)).isoformat()
+    for id, due in (
+        ("dataset/due", NOW),
+        ("dataset/not-yet", NOW + timedelta(minutes=1)),
+    ):
+        state = {"unsettled": False, "updated": long_ago, "due": due.isoformat()}
+        office.table.put(id, state, 0)
+    office.events('{"sweep": true}')
+    assert [id for id, _ in office.queues.woken] == ["dataset/due"]
+
+
+def test_sweeps_look_at_every_dataset_once_a_day(office: Office) -> None:
+    long_ago = (NOW - timedelta(days=300)).isoformat()
+    for id in ("dataset/a", "dataset/b", "dataset/c", "batch/a"):
+        office.table.put(id, {"unsettled": False, "updated": long_ago}, 0)
+    for _ in range(24 * 12):
+        office.events('{"sweep": true}')
+        office.now += timedelta(minutes=5)
+    woken = sorted(id for id, _ in office.queues.woken)
+    assert woken == ["dataset/a", "dataset/b", "dataset/c"]
+
+
+def test_people_may_ask_for_a_training_by_message(office: Office) -> None:
+    asked = {"retrain": "dataset/fm", "id": "monday"}
+    assert office.events(json.dumps(asked), '{"retrain": "dataset/fm"}') == []
+    assert office.retrained == [("fm", "monday"), ("fm", "1")]  # without one, the message's own id
+
+
+@pytest.mark.parametrize("id", ["dataset/broken", "batch/fm", "fm", "dataset/A_B"])
+def test_a_training_that_cannot_be_is_retried_and_so_parked(office: Office, id: str) -> None:
+    office.broken.add("broken")
+    assert office.events(json.dumps({"retrain": id})) == ["0"]
+    assert office.retrained == []
