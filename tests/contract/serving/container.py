@@ -27,8 +27,8 @@ def free_port() -> int:
         return port
 
 
-def command() -> list[str]:
-    return [sys.executable, "-m", "serving", "serve"]
+def command(python: str) -> list[str]:
+    return [python, "-m", "serving", "serve"]
 
 
 @dataclass
@@ -60,13 +60,15 @@ class Container:
 
 
 @contextmanager
-def running(model_dir: Path, log: Path, **environment: str) -> Iterator[Container]:
+def running(
+    model_dir: Path, log: Path, python: str = sys.executable, **environment: str
+) -> Iterator[Container]:
     """A container that answers /ping; killed at the end if it still runs."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     env |= {"SM_MODEL_DIR": str(model_dir), "SAGEMAKER_BIND_TO_PORT": str(port)} | environment
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command(), cwd=REPO, env=env, stderr=stderr)
+        process = subprocess.Popen(command(python), cwd=REPO, env=env, stderr=stderr)
     try:
         container = Container(port, process, log)
         _wait(container)

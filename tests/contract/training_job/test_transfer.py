@@ -1,12 +1,14 @@
 """Transfer learning on a folder of photos, with the weights from a channel and nothing downloaded.
 
-The weights here are random and the photos small: what is shown is the way from photos to a model,
-not what ImageNet's weights are worth.
+The photos are real ones, cut into pieces of many sizes; the weights are random. What is shown is
+the way from photos to answers over HTTP, not what ImageNet's weights are worth.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -15,12 +17,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import pytest
+import sklearn.datasets
 from PIL import Image
 
-SOURCE = Path(__file__).resolve().parents[3] / "training_job"
-CLASSES = ["beagle", "poodle"]
-COLOURS = {"beagle": (220, 150, 60), "poodle": (40, 60, 200)}
+from tests.contract.serving.container import running
+
+REPO = Path(__file__).resolve().parents[3]
+SOURCE = REPO / "training_job"
+SERVING = str(REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs") / "serving" / "bin" / "python")
+PHOTOS = Path(sklearn.datasets.__file__).parent / "images"
+CLASSES = ["china", "flower"]  # scikit-learn's two photographs, 640 x 427
 WEIGHTS = """
 import sys, keras
 base = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(64, 64, 3))
@@ -28,14 +35,21 @@ base.save_weights(sys.argv[1])
 """
 
 
-def photograph(label: str, number: int) -> Image.Image:
-    """A blurred spot of the breed's colour, each time elsewhere."""
+def photograph(label: str, number: int, role: str = "train") -> Image.Image:
+    """A piece of the photograph: to train with from its left, to be held out from its right."""
+    whole = Image.open(PHOTOS / f"{label}.jpg")
     rng = np.random.default_rng([CLASSES.index(label), number])
-    rows, columns = np.mgrid[0:32, 0:32]
-    distance = np.hypot(rows - rng.integers(8, 24), columns - rng.integers(8, 24))
-    spot = np.exp(-((distance / 9) ** 2))[..., None] * COLOURS[label]
-    pixels = spot + rng.integers(0, 30, (32, 32, 3))
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    width, height = int(rng.integers(40, 160)), int(rng.integers(40, 160))
+    left, right = (0, 400) if role == "train" else (400, whole.width)
+    x = int(rng.integers(left, right - width))
+    y = int(rng.integers(0, whole.height - height))
+    return whole.crop((x, y, x + width, y + height))
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=90)
+    return content.getvalue()
 
 
 def write_photos(folder: Path) -> list[dict]:
@@ -44,13 +58,13 @@ def write_photos(folder: Path) -> list[dict]:
     for role, count in (("train", 20), ("test", 6)):
         for number in range(count):
             label = CLASSES[number % 2]
-            path = folder / role / label / f"{number}.png"
+            path = folder / role / label / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            photograph(label, number + 1000 * (role == "test")).save(path)
-            content = path.read_bytes()
+            content = as_jpeg(photograph(label, number, role))
+            path.write_bytes(content)
             files.append(
                 {
-                    "key": f"datasets/dogs/{path.relative_to(folder)}",
+                    "key": f"datasets/photos/{path.relative_to(folder)}",
                     "path": str(path.relative_to(folder)),
                     "version_id": "1",
                     "etag": "e",
@@ -64,15 +78,15 @@ def write_photos(folder: Path) -> list[dict]:
     return files
 
 
-def test_photos_become_a_model_by_way_of_frozen_base_and_fine_tuning(tmp_path: Path) -> None:
+def test_photos_become_answers_by_way_of_frozen_base_and_fine_tuning(tmp_path: Path) -> None:
     for name in ("train", "version", "weights", "keras"):
         (tmp_path / name).mkdir()
     document = {
         "format": 2,
-        "dataset": "dogs",
+        "dataset": "photos",
         "version": "cd" * 32,
         "bucket": "bucket",
-        "prefix": "datasets/dogs/",
+        "prefix": "datasets/photos/",
         "kind": "images",
         "range": [0, 255],
         "files": write_photos(tmp_path / "train"),
@@ -106,9 +120,15 @@ def test_photos_become_a_model_by_way_of_frozen_base_and_fine_tuning(tmp_path: P
     assert len(re.findall("^epoch=", job.stdout, re.MULTILINE)) == 2
     history = json.loads((tmp_path / "output" / "data" / "history.json").read_text())
     assert [phase["trainable"] for phase in history["recipe"]["phases"]] == ["head", "base:33"]
-    session = onnxruntime.InferenceSession(tmp_path / "model" / "model.onnx")
-    pixels = np.asarray(photograph("beagle", 7), np.float32)[None]
-    (answer,) = session.run(None, {session.get_inputs()[0].name: pixels})
-    assert answer.shape == (1, len(CLASSES))
-    assert abs(answer.sum() - 1) < 1e-5
     assert not (tmp_path / "keras" / "models").exists(), "weights were downloaded"
+    with running(tmp_path / "model", tmp_path / "log", SERVING, PYTHONPATH="") as container:
+        status, _, content = container.call(as_jpeg(photograph("china", 7, "test")), "image/jpeg")
+        assert (status, json.loads(content)["label"] in CLASSES) == (200, True)
+        golden = (tmp_path / "model" / "golden.jsonl").read_text().splitlines()
+        assert len(golden) == 6
+        for known in map(json.loads, golden):
+            status, _, content = container.call(base64.b64decode(known["png"]), "image/png")
+            answer = json.loads(content)["probabilities"]
+            assert [answer[label] for label in CLASSES] == pytest.approx(
+                known["probabilities"], abs=1e-3
+            )
