@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -21,15 +22,25 @@ class JobStatus(StrEnum):
     STOPPED = "Stopped"
 
 
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
+
+
 @dataclass(frozen=True)
 class TrainingJob:
-    """`reason` is the FailureReason, or empty."""
+    """`reason` is the FailureReason, or empty. `billable_seconds` are those of each instance: a spot
+    job's are fewer than its `training_seconds`. Both are 0 until the job has ended."""
 
     name: str
     status: str
     secondary: str
     reason: str
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    instance_type: str = ""
+    instance_count: int = 1
+    spot: bool = False
+    training_seconds: int = 0
+    billable_seconds: int = 0
+    created: datetime | None = None
 
 
 class Training(Protocol):
@@ -67,4 +78,10 @@ class SageMakerTraining:
             raw.get("SecondaryStatus", ""),
             raw.get("FailureReason", ""),
             dict(raw.get("HyperParameters", {})),
+            str(raw.get("ResourceConfig", {}).get("InstanceType", "")),
+            int(raw.get("ResourceConfig", {}).get("InstanceCount", 1)),
+            bool(raw.get("EnableManagedSpotTraining")),
+            int(raw.get("TrainingTimeInSeconds", 0)),
+            int(raw.get("BillableTimeInSeconds", 0)),
+            raw.get("CreationTime"),
         )

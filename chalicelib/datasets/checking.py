@@ -79,7 +79,12 @@ def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
     if not report["ok"]:
         return state.settle(Phase.REFUSED, Outcome.REFUSED, str(report["summary"]))
     chosen = choices(report, parts.settings)
-    state = replace(state, preset=chosen.preset, instances=str(chosen.instances))
+    state = replace(
+        state,
+        preset=chosen.preset,
+        instances=str(chosen.instances),
+        costs=state.costs.fresh(),
+    )
     past = state.past_of(version)
     attempt = past.attempt + 1
     # Attempts that this item knows nothing of (it was lost once) keep their names. The first one is

@@ -1,9 +1,14 @@
-"""What a dataset.json chooses, else the stage: the preset, and on what its training job runs."""
+"""What a dataset.json chooses, else the stage: the preset, and on what its training job runs.
+
+There may be several types of instances. The first is taken; where it cannot be had (the account's
+quota, AWS' capacity) the next one is, and in the end the stage's type without a GPU. Where spot is
+asked for it is with each type of the list; the last resort is on demand, so that it runs at all.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +16,7 @@ from chalicelib.settings import Settings
 
 DEFAULT_PRESET = "default"
 _GPU = re.compile(r"ml\.(p|g|gr)\d")  # ml.g5.xlarge, ml.p4d.24xlarge
+_WRITTEN = re.compile(r"(?P<count>\d+) x (?P<type>ml\.\S+?)(?P<spot>, spot)?")
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,14 @@ class Instances:
         """`2 x ml.g5.xlarge, spot`."""
         return f"{self.count} x {self.type}" + (", spot" if self.spot else "")
 
+    @classmethod
+    def parse(cls, text: str) -> Instances | None:
+        """The reverse of `str`; None for anything else."""
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
+            return None
+        return cls(match["type"], int(match["count"]), match["spot"] is not None)
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -45,19 +59,36 @@ class Choices:
         return settings.training_image_cpu
 
 
-def choices(report: Mapping[str, Any], settings: Settings) -> Choices:
-    """`report` is the preflight's, in which stands what the checked dataset.json asks for."""
+def choices(report: Mapping[str, Any], settings: Settings, running: str | None = None) -> Choices:
+    """`report` is the preflight's, in which stands what the checked dataset.json asks for.
+
+    `running`: the instances that were settled on (`State.instances`); else the first choice.
+    """
+    preset = str(report.get("preset") or DEFAULT_PRESET)
+    settled = Instances.parse(running) if running else None
+    return Choices(preset, settled or candidates(report, settings)[0])
+
+
+def candidates(report: Mapping[str, Any], settings: Settings) -> list[Instances]:
+    """All that the job may run on, the first choice first."""
     asked = report.get("instances") or {}
-    spot = asked.get("spot")
-    instances = Instances(
-        type=str(_first_type(asked) or settings.training_instance_type),
-        count=int(asked.get("count") or 1),
-        spot=settings.training_spot if spot is None else bool(spot),
-    )
-    return Choices(str(report.get("preset") or DEFAULT_PRESET), instances)
+    count = int(asked.get("count") or 1)
+    spot = settings.training_spot if asked.get("spot") is None else bool(asked["spot"])
+    types = asked.get("types") or [asked.get("type")]  # reports of older releases have one
+    listed = list(filter(None, types)) or settings.training_instance_types
+    found = [Instances(str(kind), count, spot) for kind in listed]
+    last = settings.training_cpu_instance_type
+    if last:
+        found.append(Instances(last, count, spot=False))
+    return list(dict.fromkeys(found))
 
 
-def _first_type(asked: Mapping[str, Any]) -> str | None:
-    """Reports of older releases have one `type`."""
-    types = asked.get("types") or [asked.get("type")]
-    return types[0]
+def next_choice(
+    report: Mapping[str, Any], settings: Settings, refused: Collection[str]
+) -> Choices | None:
+    """The first of the candidates that has not been refused; None where all have been."""
+    preset = str(report.get("preset") or DEFAULT_PRESET)
+    for instances in candidates(report, settings):
+        if str(instances) not in refused:
+            return Choices(preset, instances)
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.registry import Approval
+from chalicelib.datasets import shortage
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.card import card_content
 from chalicelib.datasets.checking import read_report
@@ -111,7 +112,7 @@ def _properties(
     parts: Parts, state: State, evaluation: Evaluation, raw: Mapping[str, Any]
 ) -> dict[str, str]:
     report = read_report(parts, state) or {}
-    chosen = choices(report, parts.settings)
+    chosen = choices(report, parts.settings, state.instances)
     found = {
         "dataset": state.dataset,
         "dataset_version": state.version or "",
@@ -124,6 +125,11 @@ def _properties(
         "instance_count": str(chosen.instances.count),
         "spot": str(chosen.instances.spot).lower(),
     }
+    if state.costs.refused:
+        found["instances_refused"] = shortage.note(state.costs.refused).strip(" ()")
+    quote = state.costs.quote
+    if quote is not None and quote.spent_usd is not None:
+        found["cost_usd"] = f"{quote.spent_usd:.4f}"
     interval = raw["challenger"].get("interval")
     if interval:  # not told by jobs of older releases
         found |= {"accuracy_low": str(interval[0]), "accuracy_high": str(interval[1])}
@@ -146,6 +152,8 @@ def _card(parts: Parts, state: State) -> dict[str, str] | None:
     content = card_content(
         drawn,
         artifact=parts.storage.uri(names.model_key(state.dataset, job)),
-        image=choices(read_report(parts, state) or {}, parts.settings).image(parts.settings),
+        image=choices(read_report(parts, state) or {}, parts.settings, state.instances).image(
+            parts.settings
+        ),
     )
     return None if content is None else {"ModelCardContent": content, "ModelCardStatus": "Draft"}

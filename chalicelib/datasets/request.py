@@ -37,7 +37,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
     report, where it was checked."""
     settings, storage = parts.settings, parts.storage
     report = read_report(parts, state) or {}
-    chosen = choices(report, settings)
+    chosen = choices(report, settings, state.instances)
     request: dict[str, Any] = {
         "TrainingJobName": state.training_job,
         "AlgorithmSpecification": {
@@ -67,7 +67,7 @@ def job_request(parts: Parts, state: State) -> dict[str, Any]:
         "RetryStrategy": {"MaximumRetryAttempts": INTERNAL_ERROR_RETRIES},
         "Tags": [{"Key": key, "Value": value} for key, value in parts.tags(state.dataset).items()],
     }
-    return request | _stopping(parts, chosen.instances)
+    return request | _stopping(parts, state, chosen.instances)
 
 
 def _checkpoints(state: State) -> str:
@@ -82,8 +82,11 @@ def volume(report: Mapping[str, Any]) -> int:
     return min(MOST_VOLUME_GB, VOLUME_GB + math.ceil(VOLUME_FOR_DATA * size / 2**30))
 
 
-def _stopping(parts: Parts, instances: Instances) -> dict[str, Any]:
+def _stopping(parts: Parts, state: State, instances: Instances) -> dict[str, Any]:
     longest = parts.settings.training_max_runtime_seconds
+    quote = state.costs.quote
+    if quote is not None and quote.job == state.training_job:  # what its caps let it run
+        longest = min(longest, quote.runtime_seconds)
     stopping = {"MaxRuntimeInSeconds": longest}
     if instances.spot:  # with the waiting for spare capacity; SageMaker wants it no less
         stopping["MaxWaitTimeInSeconds"] = max(longest, parts.settings.training_max_wait_seconds)
@@ -114,7 +117,7 @@ def channel(name: str, kind: str, uri: str) -> dict[str, Any]:
 
 def hyperparameters(parts: Parts, state: State, report: Mapping[str, Any]) -> dict[str, str]:
     """What the script is told; `report` is the preflight's."""
-    chosen = choices(report, parts.settings)
+    chosen = choices(report, parts.settings, state.instances)
     given = {name: str(value) for name, value in report.get("hyperparameters", {}).items()}
     if chosen.instances.count > 1:  # the TensorFlow image then tells the hosts of each other
         given["sagemaker_multi_worker_mirrored_strategy_enabled"] = "true"

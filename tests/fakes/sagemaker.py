@@ -18,7 +18,7 @@ from chalicelib.aws.endpoints import Answer, Capacity, Endpoint, Serverless
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import TrainingJob
-from chalicelib.errors import RequestRefused, ResourceNotFound, Unavailable
+from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
 from tests.fakes.ticks import Ticks
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
@@ -31,6 +31,8 @@ class MemoryTraining:
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.jobs: dict[str, TrainingJob] = {}
         self.refusals: list[Exception] = []  # raised by the next creates
+        self.limits: dict[str, str] = {}  # by instance type, what ResourceLimitExceeded says
+        self.seconds = 600  # that the coming jobs are billed
         self._tick = tick or Ticks()
 
     def create(self, request: Mapping[str, Any]) -> None:
@@ -41,9 +43,22 @@ class MemoryTraining:
             raise RequestRefused("Member must satisfy regular expression pattern: .*")
         if name in self.jobs:
             return
+        kind = request.get("ResourceConfig", {}).get("InstanceType", "")
+        if kind in self.limits:
+            raise LimitReached(self.limits[kind])
         self.requests[name] = request
         given = dict(request.get("HyperParameters", {}))
-        self.jobs[name] = TrainingJob(name, "InProgress", "Starting", "", given)
+        resources = request.get("ResourceConfig", {})
+        self.jobs[name] = TrainingJob(
+            name,
+            "InProgress",
+            "Starting",
+            "",
+            given,
+            resources.get("InstanceType", ""),
+            resources.get("InstanceCount", 1),
+            bool(request.get("EnableManagedSpotTraining")),
+        )
         self._tick()
 
     def describe(self, name: str) -> TrainingJob | None:
@@ -51,7 +66,12 @@ class MemoryTraining:
 
     def end(self, name: str, status: str, reason: str = "", secondary: str = "") -> None:
         self.jobs[name] = replace(
-            self.jobs[name], status=status, secondary=secondary or status, reason=reason
+            self.jobs[name],
+            status=status,
+            secondary=secondary or status,
+            reason=reason,
+            training_seconds=self.seconds,
+            billable_seconds=self.seconds,
         )
 
     def running(self) -> list[str]:

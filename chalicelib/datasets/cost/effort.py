@@ -1,9 +1,9 @@
 """How long a training job takes: by this dataset's own earlier jobs, else by a table.
 
 The table was measured on two cores of an AMD EPYC (Zen 4), in CPU seconds of training alone
-(docs/training.md), and is carried over to SageMaker's instances by what is said below. It is coarse:
-off by a factor of two is no surprise, and where nobody measured (the large networks, GPUs), more.
-One job on the same kind of instances, and the dataset has a measure of its own.
+(docs/training.md), and is carried over to SageMaker's instances by what is said below. It is
+coarse: off by a factor of two is no surprise, and where nobody measured (the large networks, GPUs),
+more. One job on the same kind of instances, and the dataset has a measure of its own.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ class Pass:
 
 
 # default: 116 CPU seconds for 5 epochs of 54,000 rows. default-large: 24 minutes of both cores for
-# 44 such epochs with 32 filters; it has 48 now, 2.25 times the work. wide-28-10 and the ResNets were
-# not measured: multiplications an image (4 billion each, three times as many with the gradients),
-# at 40 billion operations a second and core, 8,000 billion on a T4 with mixed precision. What small
-# networks take on a GPU is the overhead of their steps.
+# 44 such epochs with 32 filters; it has 48 now, 2.25 times the work. wide-28-10 and the ResNets
+# were not measured: multiplications an image (4 billion each, three times as many with the
+# gradients), at 40 billion operations a second and core, 8,000 billion on a T4 in mixed precision.
+# What small networks take on a GPU is the overhead of their steps.
 PASSES: Mapping[str, Pass] = {
     "default": Pass(4.3e-4, 1.0e-4),
     "default-large": Pass(2.7e-3, 2.0e-4),

@@ -23,7 +23,7 @@ class Quote:
 
     `runtime_seconds` is how long it may run at most, shorter than the stage has it (`capped`) where
     a cap would not last; `most_usd` is the bound that follows. `month` is the one that the job
-    counts in. `spent_usd` and `spent_seconds` (billed, of each instance) are known when it has ended.
+    counts in. `spent_usd` and `spent_seconds` (billed, of each instance) are known at its end.
     """
 
     job: str
@@ -53,11 +53,15 @@ class Quote:
 
 @dataclass(frozen=True)
 class Costs:
-    """`refused`: instances (`1 x ml.g5.xlarge`) that the run could not have → why. `allowed_usd`:
-    what a person lets the run cost, whatever the caps; `timed` by kind of job (`effort.key`)."""
+    """`refused`: instances (`1 x ml.g5.xlarge`) that the run could not have → why.
+
+    `asked_usd`: what a person is asked to allow a job, None where nobody knows; `allowed_usd`: what
+    one did allow, whatever the caps. `timed` is by kind of job (`effort.key`).
+    """
 
     quote: Quote | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    asked_usd: float | None = None
     allowed_usd: float | None = None
     timed: Mapping[str, Timed] = field(default_factory=dict)
 
@@ -69,6 +73,7 @@ class Costs:
         return cls(
             None if quote is None else Quote(**_known(Quote, quote)),
             dict(raw.get("refused", {})),
+            raw.get("asked_usd"),
             raw.get("allowed_usd"),
             {kind: Timed(**_known(Timed, took)) for kind, took in timed.items()},
         )
