@@ -42,12 +42,16 @@ def outcome(world: World) -> dict[str, Any]:
     """Everything that must not depend on who died when."""
     status = world.status()
     champion = status["champion"] or {}
+    told = world.notifications.sent
     return {
         "status": {k: status[k] for k in ("phase", "outcome", "version", "attempt", "settled")},
         "champion": champion.get("training_job"),
         "jobs": world.jobs,
         "packages": [(p.arn, p.approval) for p in world.registry.packages.values()],
         "endpoints": {n: (e.status, e.config) for n, e in world.endpoints.endpoints.items()},
+        "history": world.happened(),
+        "notices": sorted({m.document["id"]: m.document["kind"] for m in told}.values()),
+        "owes something": world.state().owes_something,
     }
 
 

@@ -278,6 +278,12 @@ class World:
         assert item is not None
         return State.from_json(item.state)
 
+    def happened(self) -> dict[str, list[tuple[str, str | None]]]:
+        """By version, what its history tells: kinds of events, and their jobs."""
+        versions = [v["version"] for v in self.datasets.history(DATASET, 100, None)["versions"]]
+        told = {v: self.datasets.version(DATASET, v, str)["events"] for v in versions}
+        return {v: [(e["kind"], e.get("job")) for e in told[v]] for v in sorted(told)}
+
     def report(self) -> str:
         uri = self.status()["report"]
         return self.storage.get_bytes(uri.removeprefix(f"s3://{SETTINGS.bucket}/")).decode()
