@@ -1,4 +1,4 @@
-"""Wait for the preflight, which the `work` function runs."""
+"""Wait for the preflight, which the `work` function runs: in one go, or in pieces side by side."""
 
 from __future__ import annotations
 
@@ -12,50 +12,99 @@ from typing import Any
 from chalicelib import names
 from chalicelib.clock import iso
 from chalicelib.datasets.choices import choices
-from chalicelib.datasets.content import look
+from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.parts import Parts
+from chalicelib.datasets.pieces import Pieces, Progress
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import ObjectNotFound
 
-LEASE_SECONDS = 960  # a little longer than the work function may run
-TRIES = 3
+LONGEST_LEASE = 960  # s; a little longer than the work function may run
+SLOWEST = 10_000_000  # bytes of rows a second that the slowest function reads
+TRIES = 5  # without anything getting done
 
 
 def step(parts: Parts, state: State) -> Move:
-    """Ask for the preflight, or take up its report."""
+    """Ask for the preflight, or for its pieces, or take up its report."""
     version = state.version or ""
-    if look(parts.storage, state.dataset).version != version:
+    content = look(parts.storage, state.dataset)
+    if content.version != version:
         return go(
             replace(
-                state,
+                _through(state),
                 phase=Phase.WAITING,
                 taken=None,
-                lease_until=None,
-                tries=0,
                 message="the data changed while it was being checked",
             )
         )
     report = read_report(parts, state)
     if report is not None and int(report["check"]) >= state.check:
-        return go(_checked(parts, state, report))
+        return go(_checked(parts, _through(state), report))
+    progress = Pieces(parts.storage, state.dataset, version, state.check).progress()
+    if progress is not None and _came_on(state, progress):
+        newly = state.pieces != progress.count
+        return _leased(parts, _noted(state, progress), progress, ask=newly)
     if state.lease_until is not None:
         left = -parts.seconds_since(state.lease_until)
         if left > 0:
             return rest(state, wake=math.ceil(left))
     if state.tries >= TRIES:
         message = (
-            f"the check of the data did not finish in {TRIES} tries of 15 minutes: make the "
-            "dataset smaller, or see the log of the function work"
+            f"the check of the data was asked for {TRIES} times, and did not come on: see the log "
+            "of the function work, then `pigeonhole retrain`"
         )
-        return go(state.settle(Phase.FAILED, Outcome.FAILED, message))
-    until = iso(parts.clock() + timedelta(seconds=LEASE_SECONDS))
+        return go(_through(state).settle(Phase.FAILED, Outcome.FAILED, message))
+    if progress is None:
+        progress = Progress(0, (), _cost(parts, content))
+    return _leased(parts, replace(state, tries=state.tries + 1), progress, ask=True)
+
+
+def _came_on(state: State, progress: Progress) -> bool:
+    done = progress.count - len(progress.missing)
+    return state.pieces != progress.count or done > state.pieces_done
+
+
+def _noted(state: State, progress: Progress) -> State:
+    done = progress.count - len(progress.missing)
+    message = f"checking the data: {done} of {progress.count} pieces are done"
+    return replace(state, pieces=progress.count, pieces_done=done, tries=0, message=message)
+
+
+def _through(state: State) -> State:
+    return replace(state, lease_until=None, tries=0, pieces=0, pieces_done=0)
+
+
+def _cost(parts: Parts, content: Content) -> int:
+    """Of the first call: it checks what is small, and plans the rest."""
+    return min(parts.settings.preflight_piece_bytes, sum(file.size for file in content.used))
+
+
+def _leased(parts: Parts, state: State, progress: Progress, *, ask: bool) -> Move:
+    """Wait for what is not done, and ask for it if need be.
+
+    Whatever was asked for may be done twice, so the lease need not be longer than it takes most of
+    the time. It doubles with each try.
+    """
+    seconds = parts.settings.retry_seconds + progress.cost / SLOWEST
+    lease = math.ceil(min(LONGEST_LEASE, seconds * 2 ** max(0, state.tries - 1)))
+    until = iso(parts.clock() + timedelta(seconds=lease))
+    leased = replace(state, lease_until=until)
     # Asked for behind the lease: of reconcilers side by side, the one that got it asks. Where that
     # one dies first, the lease ends and the next one asks.
-    ask = partial(
-        parts.queues.work, "preflight", dataset=state.dataset, version=version, check=state.check
-    )
-    leased = replace(state, lease_until=until, tries=state.tries + 1)
-    return rest(leased, wake=LEASE_SECONDS, then=ask)
+    return rest(leased, wake=lease, then=partial(_ask, parts, state, progress) if ask else None)
+
+
+def _ask(parts: Parts, state: State, progress: Progress) -> None:
+    """For each piece that is not done; for none, which puts all together; or for the first call."""
+    whole = {
+        "dataset": state.dataset,
+        "version": state.version or "",
+        "check": state.check,
+        "champion": None if state.champion is None else state.champion.version,
+    }
+    for piece in progress.missing:
+        parts.queues.work("preflight", **whole, piece=piece)
+    if not progress.missing:
+        parts.queues.work("preflight", **whole)
 
 
 def read_report(parts: Parts, state: State) -> Mapping[str, Any] | None:
@@ -71,9 +120,7 @@ def read_report(parts: Parts, state: State) -> Mapping[str, Any] | None:
 def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
     version = state.version or ""
     prefix = names.preflight_prefix(state.dataset, version)
-    state = replace(
-        state, report=parts.storage.uri(prefix + "report.txt"), lease_until=None, tries=0
-    )
+    state = replace(state, report=parts.storage.uri(prefix + "report.txt"))
     if report.get("failed"):
         return state.settle(Phase.FAILED, Outcome.FAILED, str(report["summary"]))
     if not report["ok"]:

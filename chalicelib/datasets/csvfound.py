@@ -96,7 +96,9 @@ class CsvFile:
         """Note a row that cannot be used. Raises Enough when they are too many to read on."""
         self.bad.append(BadRow(line, column, reason))
         count = len(self.bad)
-        if count >= MOST_BAD or (count >= HOPELESS_BAD and 2 * count > line):
+        # Lines from the middle of a file say nothing of the half of all.
+        most = count >= HOPELESS_BAD and 2 * count > line and not self.goes_on
+        if count >= MOST_BAD or most:
             self.unfinished = True
             raise Enough
 

@@ -56,7 +56,7 @@ class ZippedImages:
 
     stored: StoredObject
     version_id: str | None
-    sha256: str
+    sha256: str | None
     found: Zip
 
     @property

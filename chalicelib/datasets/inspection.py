@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from chalicelib import names
-from chalicelib.aws.remote_file import open_remote
 from chalicelib.aws.storage import Storage, StoredObject
 from chalicelib.datasets.badrows import set_aside
 from chalicelib.datasets.checks import Found, all_alike, check_classes, check_rows
-from chalicelib.datasets.content import Content
-from chalicelib.datasets.csvfile import BUFFER, read_csv
 from chalicelib.datasets.csvfound import CsvFile
-from chalicelib.datasets.folders import is_image, unsafe
+from chalicelib.datasets.folders import unsafe
 from chalicelib.datasets.heads import check_heads, spread
 from chalicelib.datasets.images import ZippedImages, read_folders
-from chalicelib.datasets.problem import Problem, some
-from chalicelib.datasets.settings_file import (
-    LARGEST_SETTINGS,
-    SETTINGS_FILE,
-    DatasetSettings,
-    Shape,
-    read_settings,
-)
-from chalicelib.datasets.zips import Zip, look_into, read_csvs
+from chalicelib.datasets.merging import merged
+from chalicelib.datasets.problem import Problem
+from chalicelib.datasets.settings_file import SETTINGS_FILE, DatasetSettings, Shape
+from chalicelib.datasets.survey import Survey
+from chalicelib.datasets.units import Read, Unit
 
-MOST_BYTES = 20 * 10**9  # read in the 15 minutes that a function may run
+Results = Sequence[tuple[Unit, Read]]
 
 
 @dataclass
@@ -88,104 +80,61 @@ class _Csv:
         }
 
 
-def inspect(storage: Storage, dataset: str, content: Content) -> Inspection:
-    """Read the version. Raises ObjectChanged, ObjectNotFound when it changes meanwhile."""
-    return _Inspector(storage, names.dataset_prefix(dataset)).inspect(content)
+def assemble(storage: Storage, dataset: str, seen: Survey, results: Results) -> Inspection:
+    """Put together what was read, in whatever pieces, and check it as a whole.
+
+    Raises ObjectChanged, ObjectNotFound when an image is another by now.
+    """
+    return _Assembly(storage, names.dataset_prefix(dataset), seen, results).inspection()
 
 
-class _Inspector:
-    def __init__(self, storage: Storage, prefix: str) -> None:
+class _Assembly:
+    def __init__(self, storage: Storage, prefix: str, seen: Survey, results: Results) -> None:
         self._storage = storage
         self._prefix = prefix
-        self._result = Inspection()
+        self._seen = seen
+        self._results = results
+        self._result = Inspection(
+            kind=seen.kind or "rows",
+            settings=seen.settings,
+            settings_file=seen.settings_file,
+            problems=list(seen.problems),
+            notes=list(seen.notes),
+        )
+        # CSVs in a zip, and ranges, have their object's version and hash from a unit of its own.
+        self._objects = {unit.key: read for unit, read in results if read.version_id or read.sha256}
 
-    def inspect(self, content: Content) -> Inspection:
+    def inspection(self) -> Inspection:
         result = self._result
-        self._read_settings(content)
-        total = sum(stored.size for stored in content.used)
-        if total > MOST_BYTES:
-            self._wrong(
-                "",
-                f"{total / 1e9:,.0f} GB of data: {MOST_BYTES / 1e9:,.0f} GB are taken, "
-                "because all of it is read in one go before it is trained",
-            )
-            return result
-        plain = [s for s in content.data if not s.key.lower().endswith(".zip")]
-        zips = [self._look(s) for s in content.data if s.key.lower().endswith(".zip")]
-        with_rows = [z for z in zips if z.found.csvs and not _has_images(z.found)]
-        with_images = [z for z in zips if _has_images(z.found)]
-        if (plain or with_rows) and (content.images or with_images):
-            self._mixed([*plain, *(z.stored for z in with_rows)], content.images, with_images)
-        elif content.images or with_images:
-            self._images(content.images, with_images)
-        elif plain or with_rows:
-            self._rows(plain, with_rows)
-        elif not result.problems:
-            self._nothing(content)
+        if self._seen.kind == "images":
+            self._images()
+        elif self._seen.kind == "rows":
+            self._rows()
         result.notes = list(dict.fromkeys([*result.settings.notes, *result.notes]))
         return result
 
     def _wrong(self, file: str, reason: str) -> None:
         self._result.problems.append(Problem(file, reason))
 
-    def _read_settings(self, content: Content) -> None:
-        stored, text = content.settings, content.settings_text
-        if stored is None:
-            return
-        if text is None:
-            self._wrong(SETTINGS_FILE, f"larger than {LARGEST_SETTINGS:,} bytes")
-            return
-        self._result.settings = read_settings(text)
-        self._result.problems += self._result.settings.problems
-        self._result.settings_file = {
-            "key": stored.key,
-            "path": SETTINGS_FILE,
-            "version_id": stored.version_id,
-            "etag": stored.etag,
-            "size": len(text),
-            "sha256": hashlib.sha256(text).hexdigest(),
-        }
-
-    # Zips
-
-    def _look(self, stored: StoredObject) -> ZippedImages:
-        """The zip's hash and directory."""
-        opened = self._storage.open(stored.key, if_etag=stored.etag)
-        digest = hashlib.sha256()
-        with _closing(opened.body):
-            while chunk := opened.body.read(BUFFER):
-                digest.update(chunk)
-        path = stored.key.removeprefix(self._prefix)
-        with self._remote(stored) as file:
-            found = look_into(path, file, stored.size)
-        if not found.problems and not found.csvs and not _has_images(found):
-            found.wrong(_useless(found))
-        elif found.others and not found.problems:
-            self._result.notes.append(
-                f"{path}: what is neither a CSV nor an image is left out: {some(found.others)}"
-            )
-        self._result.problems += found.problems
-        return ZippedImages(stored, opened.stored.version_id, digest.hexdigest(), found)
-
-    @contextmanager
-    def _remote(self, stored: StoredObject) -> Iterator[IO[bytes]]:
-        file = open_remote(self._storage, stored.key, stored.etag, stored.size)
-        with _closing(file):
-            yield file
-
     # Rows
 
-    def _rows(self, plain: Sequence[StoredObject], zips: Sequence[ZippedImages]) -> None:
+    def _csvs(self) -> Iterator[_Csv]:
+        """Every CSV, in the order of the listing and, in a zip, of the paths."""
+        parts: dict[tuple[str, str | None], list[tuple[int, CsvFile]]] = defaultdict(list)
+        for unit, read in self._results:
+            if read.found is not None:
+                parts[unit.key, unit.member].append((unit.start, read.found))
+        objects = [*self._seen.csvs, *(archive.stored for archive in self._seen.zips)]
+        places = {stored.key: (place, stored) for place, stored in enumerate(objects)}
+        for key, member in sorted(parts, key=lambda at: (places[at[0]][0], at[1] or "")):
+            read = self._objects.get(key, Read())
+            path = key.removeprefix(self._prefix)
+            found = [part for _, part in sorted(parts[key, member], key=lambda part: part[0])]
+            yield _Csv(places[key][1], read.version_id, path, member, read.sha256, merged(found))
+
+    def _rows(self) -> None:
         result, settings = self._result, self._result.settings
-        files = [self._read_csv(stored) for stored in plain]
-        for archive in zips:
-            if archive.found.problems:  # a bomb would never come to an end
-                continue
-            with self._remote(archive.stored) as remote:
-                read = read_csvs(archive.found, remote, settings.label)
-            stored, version_id, path = archive.stored, archive.version_id, archive.found.name
-            for found, member in zip(read, sorted(archive.found.csvs), strict=True):
-                files.append(_Csv(stored, version_id, path, member, archive.sha256, found))
+        files = list(self._csvs())
         aside = set_aside([(file.role, file.found) for file in files], settings)
         result.set_aside = aside.rows
         result.problems += aside.problems
@@ -212,19 +161,16 @@ class _Inspector:
         if not result.problems and (alike := all_alike(read_files)):
             result.problems.append(alike)
 
-    def _read_csv(self, stored: StoredObject) -> _Csv:
-        opened = self._storage.open(stored.key, if_etag=stored.etag)
-        path = stored.key.removeprefix(self._prefix)
-        with _closing(opened.body):
-            found = read_csv(path, opened.body, self._result.settings.label)
-        return _Csv(stored, opened.stored.version_id, path, None, found.sha256, found)
-
     # Images
 
-    def _images(self, objects: Sequence[StoredObject], zips: Sequence[ZippedImages]) -> None:
-        result = self._result
-        result.kind = "images"
-        images = read_folders(self._storage, self._prefix, objects, zips)
+    def _images(self) -> None:
+        result, seen = self._result, self._seen
+        zips = [
+            ZippedImages(zip_.stored, read.version_id, read.sha256, zip_.found)
+            for zip_ in seen.zips
+            for read in [self._objects.get(zip_.stored.key, Read())]
+        ]
+        images = read_folders(self._storage, self._prefix, seen.images, zips)
         result.found = images.found
         result.loose_images = len(images.loose)
         result.listed = [archive.described() for archive in zips]
@@ -247,60 +193,6 @@ class _Inspector:
         result.problems += checked.problems
         result.notes += checked.notes
 
-    # What cannot be used
-
-    def _mixed(
-        self,
-        csvs: Sequence[StoredObject],
-        loose: Sequence[StoredObject],
-        zips: Sequence[ZippedImages],
-    ) -> None:
-        image = [*loose, *(archive.stored for archive in zips)][0].key.removeprefix(self._prefix)
-        csv = csvs[0].key.removeprefix(self._prefix)
-        self._wrong(
-            "",
-            f"there are both CSVs ({csv}) and images ({image}): a dataset is one or the other. A "
-            "CSV holds pixel values; a list of labels is not read, the images' folders say the "
-            "classes. Take one kind out, or make two datasets",
-        )
-
-    def _nothing(self, content: Content) -> None:
-        images = [o.key.removeprefix(self._prefix) for o in content.others if is_image(o.key)]
-        if images:
-            reason = (
-                f"images such as {images[0]} lie in no folder: put each into a folder named after "
-                "its class, train/<class>/<image>"
-            )
-        else:
-            reason = (
-                "there is no CSV file (.csv, .csv.gz or .csv.zip) in the dataset, and no folder "
-                "of images or zip of such"
-            )
-        self._wrong("", reason)
-
 
 def shape_json(shape: Shape | None) -> dict[str, Any] | None:
     return None if shape is None else asdict(shape)
-
-
-def _has_images(found: Zip) -> bool:
-    """Images in folders; a picture that lies beside CSVs makes no dataset of images."""
-    return any("/" in path for path in found.images)
-
-
-def _useless(found: Zip) -> str:
-    if found.images:
-        return (
-            f"its images lie in no folder ({some(list(found.images)[:3])}): put each into a "
-            "folder named after its class, and zip these"
-        )
-    inside = ", ".join(found.others[:5]) or "nothing"
-    return f"a zip must hold .csv files or folders of images; this one holds {inside}"
-
-
-@contextmanager
-def _closing(body: IO[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        body.close()

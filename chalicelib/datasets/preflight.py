@@ -7,12 +7,18 @@ Writes, under reports/<dataset>/preflight/<version>/:
     report.txt       for people
     report.json      for the reconciler, written last: its presence says that the check is through;
                      `failed` is true when the check itself broke down
+
+What one function reads in less than a minute is checked in one go. More is cut into pieces
+(`pieces`): the first call plans them, the reconciler asks for each, and whoever finds the last one
+done puts all together. What is planned and done follows from S3 alone, so a call that is killed,
+or made twice, does no harm.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -22,70 +28,129 @@ from chalicelib.aws.storage import Storage
 from chalicelib.aws.translate import AWS_TROUBLE
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets.content import Content, look
-from chalicelib.datasets.inspection import Inspection, inspect, shape_json
+from chalicelib.datasets.inspection import Inspection, Results, assemble, shape_json
+from chalicelib.datasets.pieces import Pieces, cut
 from chalicelib.datasets.preflight_report import report_of, report_text
 from chalicelib.datasets.problem import Problem
+from chalicelib.datasets.survey import Survey, survey
+from chalicelib.datasets.units import Reader, units_of
 from chalicelib.errors import ObjectChanged, ObjectNotFound, Unavailable
 
 LONGEST_REASON = 500  # characters of an error that nobody foresaw
 
 
-class Preflight:
-    """Stateless; `run` is the whole of it."""
+@dataclass(frozen=True)
+class Asked:
+    """Check number `check` of the version, or one piece of it; `champion` is the live model's
+    version, if there is one."""
 
-    def __init__(self, storage: Storage, clock: Clock, logger: Logger) -> None:
+    dataset: str
+    version: str
+    check: int
+    champion: str | None = None
+    piece: int | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Asked:
+        """From the fields of a work message."""
+        champion, piece = fields.get("champion"), fields.get("piece")
+        return cls(
+            str(fields["dataset"]),
+            str(fields["version"]),
+            int(fields.get("check", 0)),
+            None if champion is None else str(champion),
+            None if piece is None else int(piece),
+        )
+
+
+class Preflight:
+    """Stateless; `run` is the whole of it. `piece` is the size of one, in bytes."""
+
+    def __init__(self, storage: Storage, clock: Clock, logger: Logger, piece: int) -> None:
         self._storage = storage
         self._clock = clock
         self._log = logger
+        self._piece = piece
 
-    def run(self, dataset: str, version: str, check: int) -> None:
-        """Check the version and report. Data that has changed meanwhile gets no report.
+    def run(self, asked: Asked) -> None:
+        """Check what is asked for, and report once all is checked. Data that has changed meanwhile
+        gets no report.
 
         Trouble with AWS escapes, for SQS to try again; any other error ends in a report too.
         """
+        dataset, version = asked.dataset, asked.version
         content = look(self._storage, dataset)
         if content.version != version:
             self._log.info("the data changed before it was checked", dataset=dataset)
             return
-        if self._is_done(dataset, version, check):
+        if self._is_done(asked):
             return
         try:
-            self._check(dataset, version, check, content)
+            self._check(asked, content)
         except (ObjectChanged, ObjectNotFound) as error:
             self._log.info("the data changed while it was checked", reason=str(error))
         except (*AWS_TROUBLE, Unavailable):
             raise
         except Exception as error:
             self._log.exception("the check broke down", dataset=dataset, version=version)
-            self._broke_down(dataset, version, check, content, error)
+            self._broke_down(asked, content, error)
 
-    def _is_done(self, dataset: str, version: str, check: int) -> bool:
+    def _is_done(self, asked: Asked) -> bool:
         """Has this check been asked for twice, as by reconcilers that ran side by side?"""
-        key = names.preflight_prefix(dataset, version) + "report.json"
+        key = names.preflight_prefix(asked.dataset, asked.version) + "report.json"
         try:
-            return int(self._storage.get_json(key)["check"]) >= check
+            return int(self._storage.get_json(key)["check"]) >= asked.check
         except ObjectNotFound:
             return False
 
-    def _broke_down(
-        self, dataset: str, version: str, check: int, content: Content, error: Exception
-    ) -> None:
+    def _broke_down(self, asked: Asked, content: Content, error: Exception) -> None:
         """Report an error that nobody foresaw, so that the uploader does not wait in vain."""
         text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
         broken = Problem("", f"the check broke down: {text[:LONGEST_REASON]}")
-        report = report_of(dataset, version, content, Inspection(problems=[broken]))
+        report = report_of(asked.dataset, asked.version, content, Inspection(problems=[broken]))
         report |= {
             "summary": str(broken),
             "failed": True,
-            "check": check,
+            "check": asked.check,
             "finished": iso(self._clock()),
         }
-        self._put_report(names.preflight_prefix(dataset, version), report)
+        self._put_report(names.preflight_prefix(asked.dataset, asked.version), report)
 
-    def _check(self, dataset: str, version: str, check: int, content: Content) -> None:
-        inspection = inspect(self._storage, dataset, content)
+    def _check(self, asked: Asked, content: Content) -> None:
+        seen = survey(self._storage, asked.dataset, content)
+        results = self._read(asked, seen)
+        if results is not None and not self._is_done(asked):
+            inspection = assemble(self._storage, asked.dataset, seen, results)
+            self._report(asked, content, inspection)
+
+    def _read(self, asked: Asked, seen: Survey) -> Results | None:
+        """Do what is asked; all that was read, once it is all."""
+        pieces = Pieces(self._storage, asked.dataset, asked.version, asked.check)
+        reader = Reader(self._storage, asked.dataset, seen)
+        progress = pieces.progress()
+        if progress is None:
+            units = units_of(self._storage, seen, self._piece)
+            plan = cut(units, self._piece)
+            if len(plan) < 2:
+                return [(unit, reader.read(unit)) for unit in units]
+            pieces.plan(plan)
+            return None
+        plan = pieces.planned()
+        if asked.piece is not None and asked.piece in progress.missing:
+            pieces.put(asked.piece, [reader.read(unit) for unit in plan[asked.piece]])
+            progress = pieces.progress()
+        if progress is None or progress.missing:
+            return None
+        return [
+            (unit, read)
+            for number, units in enumerate(plan)
+            for unit, read in zip(units, pieces.get(number), strict=True)
+        ]
+
+    def _report(self, asked: Asked, content: Content, inspection: Inspection) -> None:
+        dataset, version = asked.dataset, asked.version
         report = report_of(dataset, version, content, inspection)
-        report |= {"check": check, "finished": iso(self._clock())}
+        report |= {"check": asked.check, "finished": iso(self._clock())}
         folder = names.preflight_prefix(dataset, version)
         if report["ok"]:
             self._put_channels(dataset, version, folder, inspection)

@@ -33,7 +33,7 @@ from chalicelib.datasets import (
 )
 from chalicelib.datasets.cost.ledger import Ledger
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.preflight import Asked, Preflight
 from chalicelib.datasets.rebuilding import rebuilt
 from chalicelib.datasets.reports import Publisher
 from chalicelib.datasets.state import Move, Phase, State, rest
@@ -110,12 +110,12 @@ class Datasets:
 
     def preflight(self, fields: Mapping[str, Any]) -> None:
         """Check a version's CSVs and report (in the `work` function), then wake the reconciler."""
-        dataset = names.check_name(names.Owner.DATASET, str(fields["dataset"]))
-        check = int(fields.get("check", 0))
-        Preflight(self._parts.storage, self._parts.clock, self._parts.logger).run(
-            dataset, str(fields["version"]), check
-        )
-        self._parts.queues.wake(names.dataset_id(dataset))
+        asked = Asked.of(fields)
+        dataset = names.check_name(names.Owner.DATASET, asked.dataset)
+        parts = self._parts
+        piece = parts.settings.preflight_piece_bytes
+        Preflight(parts.storage, parts.clock, parts.logger, piece).run(asked)
+        parts.queues.wake(names.dataset_id(dataset))
 
     def publish(self, fields: Mapping[str, Any]) -> None:
         """Publish a job's reports (in the `work` function), then wake the reconciler."""

@@ -108,6 +108,8 @@ class State:
     check: int = 0  # counts preflights, so that an old report is not taken for the new one
     lease_until: str | None = None  # when the preflight that was asked for is given up
     asked_at: str | None = None  # when the live endpoint was told to change
+    pieces: int = 0  # of the check under way, where it is cut, and how many of them are done
+    pieces_done: int = 0
     tries: int = 0  # of the phase's own step
     seen: str | None = None  # version last seen while waiting for quiet, and since when
     seen_at: str | None = None

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from urllib3.exceptions import ProtocolError
 
 from chalicelib.aws.storage import OpenObject
-from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.preflight import Asked, Preflight
 from chalicelib.datasets.problem import Problem
 from chalicelib.datasets.zips import look_into, read_csvs
 from tests.fakes.aws import MemoryStorage
@@ -102,8 +102,8 @@ def check(world: World, error: Exception) -> None:
     asked = message["preflight"]
     world.queues.asked.clear()
     broken = Broken(world.storage, error)
-    preflight = Preflight(broken, lambda: world.now, Logger(service="hostile"))
-    preflight.run(DATASET, asked["version"], asked["check"])
+    preflight = Preflight(broken, lambda: world.now, Logger(service="hostile"), 10**9)
+    preflight.run(Asked.of(asked))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd \ud800"), MemoryError("too big")])

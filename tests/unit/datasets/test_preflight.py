@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.aws.storage import OpenObject
 from chalicelib.datasets.checks import image_shape, sorted_labels
 from chalicelib.datasets.content import content_version, look
-from chalicelib.datasets.preflight import Preflight
+from chalicelib.datasets.preflight import Asked, Preflight
 from chalicelib.datasets.settings_file import Shape
 from chalicelib.errors import ObjectNotFound
 from tests.fakes.aws import MemoryStorage
@@ -44,7 +44,7 @@ def test_what_is_written_when_all_is_well() -> None:
     )
     assert (report["ok"], report["check"], report["problems"]) == (True, 3, [])
     assert report["ignored"] == ["readme.md"]
-    assert report["rows"] == {"train": 3, "validation": 0, "test": 1}
+    assert report["rows"] == {"train": 4, "validation": 0, "test": 1}
     assert report["class_rows"]["Bag"] == {"train": 2, "validation": 0, "test": 0}
     version = read(world, "version.json")
     assert version["version"] == look(world.storage, DATASET).version
@@ -68,7 +68,7 @@ def test_what_is_written_when_all_is_well() -> None:
         "role": "train",
         "header": False,
         "label_column": 0,
-        "rows": 3,
+        "rows": 4,
     }
     settings_file = version["settings"]  # in no channel: a change of it must not stop a job
     assert settings_file["path"] == "dataset.json"
@@ -159,7 +159,8 @@ def test_data_that_changes_between_listing_and_reading_gets_no_report() -> None:
         world.put("a.csv", good(2))
 
     racing = Racing(world.storage, replace_a)
-    Preflight(racing, lambda: world.now, Logger(service="race")).run(DATASET, version, 1)
+    preflight = Preflight(racing, lambda: world.now, Logger(service="race"), 10**9)
+    preflight.run(Asked(DATASET, version, 1))
     assert not [key for key in world.storage.versions if key.startswith("reports/")]
 
 
@@ -213,6 +214,11 @@ def test_pixel_counts_that_are_images(pixels: int, shape: Shape | None) -> None:
     assert image_shape(pixels) == shape
 
 
+def four(pixels: int, *values: float) -> bytes:
+    """Two rows of each of two classes, each of one value."""
+    return csv(*[row(i % 2, value, pixels) for i, value in enumerate(values)])
+
+
 def test_numbers_sort_as_numbers_and_words_as_words() -> None:
     assert sorted_labels(["10", "9", "-1"]) == ["-1", "9", "10"]
     assert sorted_labels(["b", "A", "a"]) == ["A", "a", "b"]
@@ -232,20 +238,20 @@ def test_problems_are_json() -> None:
 @pytest.mark.parametrize(
     ("files", "shape", "scale"),
     [
-        ({"a_csv": csv(row(0, 9, 2304), row(1, 3, 2304), row(0, 0, 2304))}, (48, 48, 1), [0, 255]),
-        ({"a_csv": csv(row(0, 0.5, 3072), row(1, 0, 3072), row(0, 1, 3072))}, (32, 32, 3), [0, 1]),
-        ({"a_csv": csv(row(0, 1), row(1, 0), row(0, 0))}, (8, 8, 1), [0, 1]),
+        ({"a_csv": four(2304, 9, 3, 0, 1)}, (48, 48, 1), [0, 255]),
+        ({"a_csv": four(3072, 0.5, 0, 1, 0)}, (32, 32, 3), [0, 1]),
+        ({"a_csv": four(64, 1, 0, 0, 1)}, (8, 8, 1), [0, 1]),
         (
             {
-                "a_csv": csv(row(0, 9, 300), row(1, 3, 300), row(0, 0, 300)),
+                "a_csv": four(300, 9, 3, 0, 1),
                 "dataset_json": b'{"shape": {"height": 10, "width": 30, "channels": 1}}',
             },
             (10, 30, 1),
             [0, 255],
         ),
         # Dark rows alone in a file are whole numbers, as the others say.
-        ({"a_csv": csv(row(0, 9), row(1)), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 255]),
-        ({"a_csv": csv(row(0, 0.5), row(1)), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 1]),
+        ({"a_csv": four(64, 9, 0, 1, 2), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 255]),
+        ({"a_csv": four(64, 0.5, 0, 1, 0), "b_csv": csv(row(0, 1))}, (8, 8, 1), [0, 1]),
     ],
 )
 def test_shape_and_range_of_rows(
@@ -261,8 +267,12 @@ def test_shape_and_range_of_rows(
 @pytest.mark.parametrize(
     ("files", "file", "reason"),
     [
-        ({"a_csv": csv(row(0), row(1), row(0))}, "", "all 3 rows have the same values"),
-        ({"a_csv": csv(row(0)), "b_csv": csv(row(1, 0.5))}, "", "every class has one row only"),
+        ({"a_csv": four(64, 0, 0, 0, 0)}, "", "all 4 rows have the same values"),
+        (
+            {"a_csv": csv(row(0), row(1, 3), row(0, 9))},
+            "a.csv",
+            "class '1' has a single row to train with: 2 are needed at least",
+        ),
         (
             {"a_csv": good(), "b_csv": csv(row(1, 0.5))},
             "b.csv",
@@ -303,7 +313,7 @@ def test_what_cannot_train_between_rows_is_refused(
 
 def test_words_that_are_classes_take_their_order() -> None:
     world, _ = checked(
-        a_csv=csv(row("bag"), row("shoe", 1), row("bag", 9)),
+        a_csv=csv(row("bag"), row("shoe", 1), row("bag", 9), row("shoe", 4)),
         dataset_json=b'{"classes": ["shoe", "bag"]}',
     )
     version = read(world, "version.json")
@@ -312,16 +322,17 @@ def test_words_that_are_classes_take_their_order() -> None:
 
 def test_rows_to_choose_by_have_a_role_of_their_own() -> None:
     world, report = checked(a_csv=good(), a_validation_csv=csv(row(1, 3)))
-    assert report["rows"] == {"train": 3, "validation": 1, "test": 0}
-    summary = "3 rows to train with (of which a fifth is held out), 1 to choose by, with notes"
+    assert report["rows"] == {"train": 4, "validation": 1, "test": 0}
+    summary = "4 rows to train with (of which a fifth is held out), 1 to choose by, with notes"
     assert report["summary"] == summary
     roles = {file["path"]: file["role"] for file in read(world, "version.json")["files"]}
     assert roles == {"a.csv": "train", "a_validation.csv": "validation"}
 
 
-def test_a_class_with_one_row_is_noted_and_trained() -> None:
-    world, report = checked(a_csv=csv(row(0), row(1, 1), row(0, 9)))
+def test_a_class_with_few_rows_is_noted_and_trained() -> None:
+    world, report = checked(a_csv=good())
     assert report["ok"] is True
-    assert any("1 class has a single row to train with" in note for note in report["notes"])
+    [note] = [note for note in report["notes"] if "fewer than 5 rows to train with" in note]
+    assert note.endswith("0, 1")
     key = f"reports/{DATASET}/preflight/{report['version']}/report.txt"
-    assert "a single row" in world.storage.get_bytes(key).decode()
+    assert note in world.storage.get_bytes(key).decode()

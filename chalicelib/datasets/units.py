@@ -1,0 +1,191 @@
+"""What there is to read in a dataset version, cut so that each unit can be read by itself.
+
+A plain CSV that is large is read in ranges of bytes, cut at line ends; its SHA-256, which is that
+of the whole file, then is a unit of its own. A gzip is one unit, as is each CSV in a zip; a zip's
+SHA-256 is one more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+from chalicelib import names
+from chalicelib.aws.remote_file import open_remote
+from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.datasets.csvfile import (
+    BUFFER,
+    LARGEST_UNPACKED,
+    CsvFile,
+    read_beginning,
+    read_csv,
+)
+from chalicelib.datasets.csvrows import LONGEST_LINE
+from chalicelib.datasets.survey import Archive, Survey
+from chalicelib.datasets.zips import Zip, read_csvs
+
+PER_UNIT = 1 << 20  # bytes that are read in the time that a request takes
+PACKED = 5  # a gzipped CSV of pixels grows so many times
+HASHED = 4  # so many times faster is hashing than reading rows
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`what`: the rows, or the hash alone, of the object at `key`. Of rows: those of the zip's
+    `member`, or those that lie from byte `start` to before `end` (None: its end)."""
+
+    what: Literal["rows", "hash"]
+    key: str
+    etag: str
+    size: int
+    member: str | None = None
+    start: int = 0
+    end: int | None = None
+    cost: int = 0  # as much time as so many bytes of a plain CSV take
+
+    @property
+    def whole(self) -> bool:
+        """All of an object, by rows."""
+        return self.member is None and self.start == 0 and self.end is None
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of a unit. `sha256` of whole objects; `found` of rows."""
+
+    version_id: str | None = None
+    sha256: str | None = None
+    found: CsvFile | None = None
+
+
+def units_of(storage: Storage, seen: Survey, piece: int) -> list[Unit]:
+    """All that must be read; no unit costs much more than `piece` bytes where that can be had.
+
+    Raises ObjectChanged, ObjectNotFound when an object is another by now.
+    """
+    units: list[Unit] = []
+    for stored in seen.csvs:
+        units += _of_csv(storage, stored, piece)
+    for archive in seen.zips:
+        if archive.found.problems:  # a bomb would never come to an end
+            continue
+        units.append(_unit("hash", archive.stored, cost=archive.stored.size // HASHED))
+        if seen.kind == "rows":
+            units += [
+                _unit("rows", archive.stored, member=path, cost=info.file_size)
+                for path, info in sorted(archive.found.csvs.items())
+            ]
+    return units
+
+
+def _of_csv(storage: Storage, stored: StoredObject, piece: int) -> Iterator[Unit]:
+    if stored.key.lower().endswith(".gz"):
+        yield _unit("rows", stored, cost=min(LARGEST_UNPACKED, stored.size * PACKED))
+        return
+    cuts = list(_cuts(storage, stored, piece))
+    if not cuts:
+        yield _unit("rows", stored, cost=stored.size)
+        return
+    yield _unit("hash", stored, cost=stored.size // HASHED)
+    for start, end in zip([0, *cuts], [*cuts, stored.size], strict=True):
+        yield _unit("rows", stored, start=start, end=end, cost=end - start)
+
+
+def _unit(what: Literal["rows", "hash"], stored: StoredObject, *, cost: int, **where: Any) -> Unit:
+    return Unit(what, stored.key, stored.etag, stored.size, cost=cost + PER_UNIT, **where)
+
+
+def _cuts(storage: Storage, stored: StoredObject, piece: int) -> Iterator[int]:
+    """Where lines begin, about every `piece` bytes, in an object of more than that."""
+    pieces = -(-stored.size // piece)
+    last = 0
+    for number in range(1, pieces):
+        near = stored.size * number // pieces
+        length = min(LONGEST_LINE + 1, stored.size - near)
+        body = storage.open_range(stored.key, near, length, stored.etag)
+        try:
+            at = _after_line_end(body)
+        finally:
+            body.close()
+        # None: a line too long, which whoever reads it says.
+        if at is not None and last < near + at < stored.size:
+            last = near + at
+            yield last
+
+
+def _after_line_end(body: IO[bytes]) -> int | None:
+    """How many bytes there are up to the end of the line, with it."""
+    passed = 0
+    while chunk := body.read(1 << 14):
+        if (found := chunk.find(b"\n")) >= 0:
+            return passed + found + 1
+        passed += len(chunk)
+    return None
+
+
+class Reader:
+    """Reads units of one survey."""
+
+    def __init__(self, storage: Storage, dataset: str, seen: Survey) -> None:
+        self._storage = storage
+        self._prefix = names.dataset_prefix(dataset)
+        self._label = seen.settings.label
+        self._archives: dict[str, Archive] = {zip_.stored.key: zip_ for zip_ in seen.zips}
+
+    def read(self, unit: Unit) -> Read:
+        """Raises ObjectChanged, ObjectNotFound when the object is another by now."""
+        if unit.what == "hash":
+            return self._hash(unit)
+        if unit.member is not None:
+            return Read(found=self._member(unit))
+        if unit.whole:
+            opened = self._storage.open(unit.key, if_etag=unit.etag)
+            try:
+                found = read_csv(self._name(unit), opened.body, self._label)
+            finally:
+                opened.body.close()
+            return Read(opened.stored.version_id, found.sha256, found)
+        return Read(found=self._range(unit))
+
+    def _name(self, unit: Unit) -> str:
+        return unit.key.removeprefix(self._prefix)
+
+    def _hash(self, unit: Unit) -> Read:
+        opened = self._storage.open(unit.key, if_etag=unit.etag)
+        digest = hashlib.sha256()
+        try:
+            while chunk := opened.body.read(BUFFER):
+                digest.update(chunk)
+        finally:
+            opened.body.close()
+        return Read(opened.stored.version_id, digest.hexdigest())
+
+    def _member(self, unit: Unit) -> CsvFile:
+        member, whole = unit.member or "", self._archives[unit.key].found
+        only = Zip(whole.name, csvs={member: whole.csvs[member]})
+        file = open_remote(self._storage, unit.key, unit.etag, unit.size)
+        try:
+            [found] = read_csvs(only, file, self._label)
+        finally:
+            file.close()
+        return found
+
+    def _range(self, unit: Unit) -> CsvFile:
+        name = self._name(unit)
+        beginning = None
+        if unit.start:
+            body = self._storage.open_range(unit.key, 0, unit.size, unit.etag)
+            try:
+                beginning = read_beginning(name, body, self._label)
+            finally:
+                body.close()
+            if beginning.problems:  # whoever reads the first range says so
+                return CsvFile(name)
+        end = unit.size if unit.end is None else unit.end
+        body = self._storage.open_range(unit.key, unit.start, end - unit.start, unit.etag)
+        try:
+            return read_csv(name, body, self._label, beginning)
+        finally:
+            body.close()
