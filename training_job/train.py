@@ -1,5 +1,8 @@
 """The entry of the training container: `python train.py [--epochs 8] [--learning_rate 0.002] …`
 
+With `--task judge` nothing is trained: the model in the channel `challenger` is compared with the
+one in `champion`.
+
 SageMaker's script mode puts this file and `pigeonhole_training/` at /opt/ml/code and gives every
 hyperparameter as a flag; those that are not ours are ignored. The environment is read here alone
 (each with its default):
@@ -7,6 +10,7 @@ hyperparameter as a flag; those that are not ours are ignored. The environment i
     SAGEMAKER_BASE_DIR                     /opt/ml, below which the rest lies
     SM_CHANNEL_TRAIN, SM_CHANNEL_VERSION   input/data/train, input/data/version
     SM_CHANNEL_CHAMPION                    input/data/champion, judged if it is there
+    SM_CHANNEL_CHALLENGER                  input/data/challenger, in judging jobs
     SM_CHANNEL_WEIGHTS                     input/data/weights, pretrained weights if it is there
     SM_CHECKPOINT_DIR                      checkpoints, which SageMaker keeps in S3
     SM_MODEL_DIR                           model
@@ -37,6 +41,7 @@ from pigeonhole_training.errors import BadRequest, JobError, Stopped
 from pigeonhole_training.fitting.gpus import gpu_memories
 from pigeonhole_training.progress import StopFlag, say
 
+TASKS = ("train", "judge")
 REASON_LENGTH = 1024  # what DescribeTrainingJob shows of the failure file
 
 
@@ -76,6 +81,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
             "them of each other"
         )
     weights = folder("SM_CHANNEL_WEIGHTS", "input/data/weights")
+    challenger = folder("SM_CHANNEL_CHALLENGER", "input/data/challenger")
     return JobConfig(
         train_dir=folder("SM_CHANNEL_TRAIN", "input/data/train"),
         version_dir=folder("SM_CHANNEL_VERSION", "input/data/version"),
@@ -101,12 +107,20 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Jo
         host=hosts.index(environment["SM_CURRENT_HOST"]) if len(hosts) > 1 else 0,
         tensorboard_dir=folder("SM_OUTPUT_DIR", "output") / "tensorboard",
         instance_type=environment.get("SM_CURRENT_INSTANCE_TYPE", ""),
+        challenger_dir=challenger if challenger.exists() else None,
     )
 
 
 def _folder(environment: Mapping[str, str], variable: str, below: str) -> Path:
     base = Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
     return Path(environment.get(variable) or base / below)
+
+
+def task_of(arguments: Sequence[str]) -> str:
+    """`train` or `judge`, as the hyperparameter `task` says. Raises BadRequest."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--task", choices=TASKS, default=TASKS[0])
+    return str(parser.parse_known_args(arguments)[0].task)
 
 
 def choose_backend(environment: MutableMapping[str, str], gpus: int | None = None) -> None:
@@ -132,6 +146,11 @@ def main(arguments: Sequence[str]) -> int:
     stop.install()
     try:
         config = parse_config(arguments, os.environ)
+        if task_of(arguments) == "judge":
+            from pigeonhole_training.judging.again import judge_again  # noqa: PLC0415
+
+            judge_again(config, stop)
+            return 0
         choose_backend(os.environ)
         from pigeonhole_training.job import train_and_evaluate  # noqa: PLC0415
 

@@ -68,7 +68,7 @@ class JobConfig:
     """One training job: where its channels and outputs are, who it is, how to train.
 
     `host` (from 0) is which of the job's `hosts` this is; the first one judges and writes.
-    `tensorboard_dir` is for event files; None writes none.
+    `tensorboard_dir` is for event files; None writes none. Judging jobs have a `challenger_dir`.
     """
 
     train_dir: Path
@@ -86,3 +86,4 @@ class JobConfig:
     host: int = 0
     tensorboard_dir: Path | None = None
     instance_type: str = ""
+    challenger_dir: Path | None = None

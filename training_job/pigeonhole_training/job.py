@@ -17,8 +17,8 @@ from pigeonhole_training.config import JobConfig
 from pigeonhole_training.data.notes import split_notes
 from pigeonhole_training.data.reading import read_dataset
 from pigeonhole_training.data.split import Split, split_rows
-from pigeonhole_training.data.version import DatasetVersion, check_files, read_version
-from pigeonhole_training.errors import BadChampion, DataChanged
+from pigeonhole_training.data.version import DatasetVersion, check_files, read_version_for
+from pigeonhole_training.errors import BadChampion
 from pigeonhole_training.export import artifact
 from pigeonhole_training.judging.champion import ChampionResult, judge_champion
 from pigeonhole_training.judging.document import evaluation_document
@@ -51,11 +51,7 @@ def train_and_evaluate(config: JobConfig, stop: StopFlag | None = None) -> Resul
     Raises a JobError whose text says what went wrong.
     """
     progress = Progress(stop or StopFlag())
-    version = read_version(config.version_dir)
-    if config.dataset_version not in (None, version.version):
-        raise DataChanged(
-            f"version.json is of {version.version[:12]}, the job is for {config.dataset_version}"
-        )
+    version = read_version_for(config.version_dir, config.dataset_version)
     with (
         tempfile.TemporaryDirectory(prefix="pigeonhole-") as folder,
         tempfile.TemporaryDirectory(prefix="pigeonhole-rows-") as scratch,

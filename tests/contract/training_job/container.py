@@ -35,7 +35,9 @@ class Job:
     def failure(self) -> str:
         return (self.folder / "output" / "failure").read_text(encoding="utf-8")
 
-    def start(self, *flags: str, champion: Path | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *flags: str, champion: Path | None = None, challenger: Path | None = None
+    ) -> subprocess.Popen[str]:
         shutil.copytree(SOURCE, self.folder / "code", ignore=shutil.ignore_patterns("__pycache__"))
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SM_")} | {
             "SAGEMAKER_BASE_DIR": str(self.folder),  # checkpoints and TensorBoard's files
@@ -48,6 +50,8 @@ class Job:
         }
         if champion is not None:
             environment["SM_CHANNEL_CHAMPION"] = str(champion)
+        if challenger is not None:
+            environment["SM_CHANNEL_CHALLENGER"] = str(challenger)
         return subprocess.Popen(
             [
                 sys.executable,
@@ -65,8 +69,10 @@ class Job:
             text=True,
         )
 
-    def run(self, *flags: str, champion: Path | None = None) -> subprocess.CompletedProcess[str]:
-        process = self.start(*flags, champion=champion)
+    def run(
+        self, *flags: str, champion: Path | None = None, challenger: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        process = self.start(*flags, champion=champion, challenger=challenger)
         out, errors = process.communicate(timeout=300)
         return subprocess.CompletedProcess([], process.returncode, out, errors)
 

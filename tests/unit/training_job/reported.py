@@ -137,7 +137,9 @@ def findings_of(
         same_shape=True,
         probabilities=champion,
         answers=answers,
-        paired=compare(own, answers == split.heldout.labels),
+        paired=compare(
+            own, answers == split.heldout.labels, split.heldout.labels, found.version.classes
+        ),
     )
     return with_champion(found, result, temperature)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pigeonhole_training.judging.evaluate import (
     Confusion,
+    PairedClass,
     commonest_confusions,
     compare,
     confusion_matrix,
@@ -27,7 +28,7 @@ def test_the_example_of_the_architecture_page() -> None:
     # 998 rows: 31 only the challenger got right, 20 only the champion, the rest both
     challenger = booleans((True, 31), (False, 20), (True, 947))
     champion = booleans((False, 31), (True, 20), (True, 947))
-    paired = compare(challenger, champion)
+    paired = compare(challenger, champion, np.arange(998) % 2, ("a", "b"))
     assert (paired.rows, paired.only_challenger_right, paired.only_champion_right) == (998, 31, 20)
     assert paired.difference == pytest.approx(0.011, abs=5e-5)
     assert paired.standard_error == pytest.approx(0.0071, abs=1e-4)
@@ -37,14 +38,23 @@ def test_the_standard_error_is_that_of_the_mean_of_differences() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(500) < 0.8, rng.random(500) < 0.7
     differences = a.astype(float) - b.astype(float)
-    paired = compare(a, b)
+    paired = compare(a, b, np.zeros(500, int), ("a",))
     assert paired.difference == pytest.approx(differences.mean(), abs=1e-6)
     assert paired.standard_error == pytest.approx(differences.std() / np.sqrt(500), abs=1e-6)
 
 
 def test_without_rows_to_compare_nothing_differs() -> None:
     none = np.empty(0, bool)
-    assert (compare(none, none).rows, compare(none, none).standard_error) == (0, 0.0)
+    paired = compare(none, none, np.empty(0, int), ("a", "b"))
+    assert (paired.rows, paired.standard_error, paired.classes) == (0, 0.0, {})
+
+
+def test_rows_that_one_model_alone_gets_right_are_counted_by_class() -> None:
+    challenger = booleans((True, 3), (False, 2), (True, 5))
+    champion = booleans((False, 3), (True, 2), (True, 5))
+    labels = np.array([0, 0, 2, 2, 2, 0, 0, 0, 0, 2])
+    paired = compare(challenger, champion, labels, ("a", "none of it", "b"))
+    assert paired.classes == {"a": PairedClass(6, 2, 0), "b": PairedClass(4, 1, 2)}
 
 
 def test_each_class_is_scored_by_name_where_it_has_rows() -> None:

@@ -136,6 +136,14 @@ def read_version(folder: Path) -> DatasetVersion:
     return version
 
 
+def read_version_for(folder: Path, version: str | None) -> DatasetVersion:
+    """As `read_version`; raises DataChanged when it is of another version than this one."""
+    found = read_version(folder)
+    if version not in (None, found.version):
+        raise DataChanged(f"version.json is of {found.version[:12]}, the job is for {version}")
+    return found
+
+
 def _parse(document: dict[str, Any]) -> DatasetVersion:
     if document["format"] not in FORMATS:
         raise ValueError(f"format {document['format']!r} instead of 1 or 2")

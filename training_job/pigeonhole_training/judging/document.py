@@ -74,6 +74,36 @@ def evaluation_document(
     }
 
 
+def judged_document(
+    *,
+    training_job: str,
+    judging_job: str,
+    dataset_version: str,
+    classes: tuple[str, ...],
+    split: Split,
+    heldout: Probabilities,
+    champion: ChampionResult,
+) -> dict[str, Any]:
+    """What a judging job says of the model of `training_job`: the members of the same name."""
+    labels = split.heldout.labels
+    answers = heldout.argmax(axis=1)
+    return {
+        "format": FORMAT,
+        "dataset_version": dataset_version,
+        "training_job": training_job,
+        "judging_job": judging_job,
+        "heldout": {
+            "rows": len(labels),
+            "source": split.source,
+            "majority_share": majority_share(labels),
+            "excluded_duplicates_of_training_rows": split.duplicates,
+        },
+        "challenger": _measured(heldout, answers, labels, classes),
+        "champion": _champion(champion, labels, classes),
+        "paired": asdict(champion.paired) if champion.paired else None,
+    }
+
+
 def _measured(
     probabilities: Probabilities,
     answers: NDArray[np.integer],

@@ -40,14 +40,27 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class PairedClass:
+    """The rows of one class among `Paired`'s."""
+
+    rows: int
+    only_challenger_right: int
+    only_champion_right: int
+
+
+@dataclass(frozen=True)
 class Paired:
-    """Two models on rows that neither was trained on; `difference` is challenger minus champion."""
+    """Two models on rows that neither was trained on; `difference` is challenger minus champion.
+
+    `classes` has no entry for a class without such rows.
+    """
 
     rows: int
     only_challenger_right: int
     only_champion_right: int
     difference: float
     standard_error: float
+    classes: dict[str, PairedClass]
 
 
 def score(answers: NDArray[np.integer], labels: Labels, classes: tuple[str, ...]) -> Score:
@@ -135,7 +148,12 @@ def majority_share(labels: Labels) -> float:
     return round(float(np.bincount(labels).max() / len(labels)), 6)
 
 
-def compare(challenger_right: NDArray[np.bool_], champion_right: NDArray[np.bool_]) -> Paired:
+def compare(
+    challenger_right: NDArray[np.bool_],
+    champion_right: NDArray[np.bool_],
+    labels: Labels,
+    classes: tuple[str, ...],
+) -> Paired:
     """The difference of two accuracies on the same rows, with its standard error.
 
     With b rows that only the challenger got right, c that only the champion did, and n rows, the
@@ -143,11 +161,19 @@ def compare(challenger_right: NDArray[np.bool_], champion_right: NDArray[np.bool
     rows that both got right or wrong say nothing about which is better, which is why this is much
     sharper than comparing two accuracies. Without rows all is zero.
     """
-    n = len(challenger_right)
-    b = int((challenger_right & ~champion_right).sum())
-    c = int((champion_right & ~challenger_right).sum())
+    n = len(labels)
+    size = len(classes)
+    rows = np.bincount(labels, minlength=size)
+    challenger_only = np.bincount(labels[challenger_right & ~champion_right], minlength=size)
+    champion_only = np.bincount(labels[champion_right & ~challenger_right], minlength=size)
+    by_class = {
+        name: PairedClass(int(rows[i]), int(challenger_only[i]), int(champion_only[i]))
+        for i, name in enumerate(classes)
+        if rows[i]
+    }
+    b, c = int(challenger_only.sum()), int(champion_only.sum())
     if n == 0:
-        return Paired(0, 0, 0, 0.0, 0.0)
+        return Paired(0, 0, 0, 0.0, 0.0, {})
     difference = (b - c) / n
     error = math.sqrt(max(b + c - (b - c) ** 2 / n, 0.0)) / n
-    return Paired(n, b, c, round(difference, 6), round(error, 6))
+    return Paired(n, b, c, round(difference, 6), round(error, 6), by_class)
