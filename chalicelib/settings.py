@@ -9,7 +9,9 @@ from dataclasses import dataclass, fields
 from chalicelib.errors import SettingsMissing
 
 PREFIX = "PIGEONHOLE_"
-MAY_BE_EMPTY = frozenset({"default_dataset", "training_cpu_instance_type", "notification_topic_arn"})
+MAY_BE_EMPTY = frozenset(
+    {"default_dataset", "training_cpu_instance_type", "notification_topic_arn"}
+)
 
 
 def api_key_required(environment: Mapping[str, str]) -> bool:
@@ -49,6 +51,7 @@ class Settings:
     budget_job_usd: float | None = None  # what a training job may cost unasked; None: anything
     budget_month_usd: float | None = None  # what all of a month's may
     notification_topic_arn: str = ""
+    keep_versions: int = 5  # former champions whose models and endpoint configs are kept
     preflight_piece_bytes: int = 500_000_000  # of data: with more, a check is cut into pieces
 
     @property

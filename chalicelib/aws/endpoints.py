@@ -66,14 +66,15 @@ Capacity = Serverless | Instances
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`config` is the endpoint config that it serves now; `serverless` is told of one in
-    service."""
+    """`config` is the endpoint config that it serves now, `pending` the one that it is being
+    updated to; `serverless` is told of one in service."""
 
     name: str
     status: str
     config: str
     reason: str
     serverless: bool = True
+    pending: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,11 @@ class SageMakerEndpoints:
             return [raw["EndpointConfigName"] for page in pages for raw in page["EndpointConfigs"]]
 
     def delete_config(self, name: str) -> None:
-        with suppress(ResourceNotFound), sagemaker_errors():
+        with suppress(ResourceNotFound), sagemaker_errors(), refusals():
             self._client.delete_endpoint_config(EndpointConfigName=name)
 
     def delete_model(self, name: str) -> None:
-        with suppress(ResourceNotFound), sagemaker_errors():
+        with suppress(ResourceNotFound), sagemaker_errors(), refusals():
             self._client.delete_model(ModelName=name)
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
@@ -224,6 +225,7 @@ class SageMakerEndpoints:
             raw.get("EndpointConfigName", ""),
             raw.get("FailureReason", ""),
             all("CurrentServerlessConfig" in v for v in raw.get("ProductionVariants") or ()),
+            (raw.get("PendingDeploymentSummary") or {}).get("EndpointConfigName", ""),
         )
 
 

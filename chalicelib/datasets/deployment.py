@@ -1,40 +1,40 @@
-"""Verify before traffic, go live, verify again."""
+"""Verify before traffic, go live, verify again.
+
+`…-next`, serverless, answers the golden images first. Then the live endpoint takes the model's
+config by UpdateEndpoint, which leaves no gap, and answers them itself. What fails after that goes
+back to the champion (`restoring.py`).
+
+SageMaker updates a serverless endpoint to instances, and none on instances to serverless: that
+takes a new endpoint of the same name. Until it is there `…-next`, which serves that very model,
+stands in for it: the status names it as the endpoint, and the API asks it.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from typing import Any
 
-from chalicelib import names
-from chalicelib.aws.endpoints import Endpoint, EndpointStatus
+from chalicelib.aws.endpoints import Endpoint, EndpointStatus, Serverless
 from chalicelib.clock import iso
-from chalicelib.datasets import hosting
-from chalicelib.datasets.artifact import Golden, read_golden
+from chalicelib.datasets import answers, changes, hosting
+from chalicelib.datasets.answers import Mismatch, Model, NotYet
+from chalicelib.datasets.content import look
 from chalicelib.datasets.hosting import Hosted
+from chalicelib.datasets.live import Champion, after
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.state import Champion, Move, Outcome, Phase, State, go, rest
-from chalicelib.errors import InputRefused, ModelError, RequestRefused, Unavailable
+from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
+from chalicelib.errors import LimitReached, RequestRefused
 
-TOLERANCE = 1e-3  # of a probability: ONNX Runtime against Keras
 TRIES = 20
 LOOK_AGAIN = 30  # s; state-change events come sooner, when they come
+LEFTOVERS = 2  # of a deployment: see `tidying.py`
 SETTLE_SECONDS = 30  # after UpdateEndpoint, until DescribeEndpoint is believed
 
-_BROKEN = (
+BROKEN = (
     EndpointStatus.FAILED,
     EndpointStatus.OUT_OF_SERVICE,
     EndpointStatus.UPDATE_ROLLBACK_FAILED,
 )
-
-
-class Mismatch(Exception):
-    """The endpoint does not answer as Keras did."""
-
-
-class NotYet(Exception):
-    """The endpoint does not answer yet: a cold start, or the former model still."""
 
 
 def verify(parts: Parts, state: State) -> Move:
@@ -42,89 +42,135 @@ def verify(parts: Parts, state: State) -> Move:
     try:
         return _verify(parts, state)
     except RequestRefused as error:
-        return go(_fail(parts, state, f"SageMaker refuses it: {error}"))
-
-
-def _verify(parts: Parts, state: State) -> Move:
-    job, name = state.training_job or "", parts.names.next_endpoint(state.dataset)
-    endpoint = parts.endpoints.describe(name)
-    if endpoint is None:
-        _ensure_config(parts, state, job)
-        parts.endpoints.create(name, job, parts.tags(state.dataset))
-        return rest(replace(state, message=f"verifying {job} on {name}"), wake=LOOK_AGAIN)
-    leftover = endpoint.config != job
-    if endpoint.status in _BROKEN and not leftover:
-        return go(_fail(parts, state, f"{name} did not start: {endpoint.reason}"))
-    if endpoint.status in (*_BROKEN, EndpointStatus.IN_SERVICE) and leftover:
-        parts.endpoints.delete(name)  # of a run that died; ours is made when it is gone
-        return rest(state, wake=LOOK_AGAIN)
-    if endpoint.status != EndpointStatus.IN_SERVICE:
-        return rest(state, wake=LOOK_AGAIN)
-    waiting = _answers(parts, state, name)
-    if isinstance(waiting, Move):
-        return waiting
-    return go(
-        replace(
-            state,
-            phase=Phase.DEPLOYING,
-            tries=0,
-            asked_at=None,
-            message=f"{job} answers as Keras did: going live",
-        )
-    )
+        return go(fail(parts, state, f"SageMaker refuses it: {error}"))
 
 
 def deploy(parts: Parts, state: State) -> Move:
     """The live endpoint takes the new config, and answers the golden images itself."""
     try:
         return _deploy(parts, state)
-    except RequestRefused as error:
-        return go(_fail(parts, state, f"SageMaker refuses it: {error}"))
+    except (RequestRefused, LimitReached) as error:
+        return go(fail(parts, state, f"SageMaker refuses it: {error}"))
 
 
-def _deploy(parts: Parts, state: State) -> Move:
+def _verify(parts: Parts, state: State) -> Move:  # noqa: PLR0911 - one a state of the endpoint
+    job, name = state.training_job or "", parts.names.next_endpoint(state.dataset)
+    if state.config is None or parts.names.parse_config(state.config) != job:
+        return go(_hosted(parts, state))
+    endpoint = parts.endpoints.describe(name)
+    model = _for_verification(parts, state)
+    if endpoint is None:
+        hosting.ensure(parts, state.dataset, model)
+        parts.endpoints.create(name, model.config, parts.tags(state.dataset))
+        return rest(replace(state, message=f"verifying {job} on {name}"), wake=LOOK_AGAIN)
+    leftover = endpoint.config != model.config
+    if endpoint.status in BROKEN and not leftover:
+        return go(fail(parts, state, f"{name} did not start: {endpoint.reason}"))
+    if endpoint.status in (*BROKEN, EndpointStatus.IN_SERVICE) and leftover:
+        parts.endpoints.delete(name)  # of a run that died; ours is made when it is gone
+        return rest(state, wake=LOOK_AGAIN)
+    if endpoint.status != EndpointStatus.IN_SERVICE:
+        return rest(state, wake=LOOK_AGAIN)
+    wrong = answered(parts, state, name, job)
+    if isinstance(wrong, Move):
+        return wrong
+    if wrong:
+        return go(fail(parts, state, wrong))
+    message = f"{job} answers as Keras did: going live"
+    return go(replace(state, phase=Phase.DEPLOYING, tries=0, asked_at=None, message=message))
+
+
+def _hosted(parts: Parts, state: State) -> State:
+    """With what the model is to be hosted on, as dataset.json says now."""
+    service = look(parts.storage, state.dataset).service
+    changing = state.changing
+    capacity = hosting.wanted(parts.settings, service.endpoint)
+    if changing is not None and changing.hosting is not None:
+        capacity = hosting.from_json(changing.hosting)
+    elif changes.gave_up(parts, state, capacity) and state.champion and state.champion.hosting:
+        # That did not come up the last time: no model has to wait for it.
+        capacity = hosting.from_json(state.champion.hosting)
+    config = hosting.config_for(parts, state.training_job or "", capacity)
+    return replace(
+        state,
+        config=config,
+        hosting=hosting.as_json(capacity),
+        keep_versions=service.keep_versions,
+    )
+
+
+def hosted(state: State) -> Hosted:
+    """The state's model and what it goes live on."""
+    capacity = hosting.from_json(state.hosting or {})
+    return Hosted(state.training_job or "", state.package or "", state.config or "", capacity)
+
+
+def _for_verification(parts: Parts, state: State) -> Hosted:
+    """Serverless in any case: machines would take minutes, and money, to answer a few images."""
+    model = hosted(state)
+    if isinstance(model.capacity, Serverless):
+        return model
+    capacity = hosting.by_default(parts.settings)
+    config = hosting.config_for(parts, model.job, capacity)
+    return replace(model, config=config, capacity=capacity)
+
+
+def _deploy(parts: Parts, state: State) -> Move:  # noqa: PLR0911 - one a state of the endpoint
     job, name = state.training_job or "", parts.names.endpoint(state.dataset)
+    if state.config is None:  # an older release got this far
+        return go(replace(_hosted(parts, state), asked_at=None))
     endpoint = parts.endpoints.describe(name)
     if endpoint is None:
-        _ensure_config(parts, state, job)
-        parts.endpoints.create(name, job, parts.tags(state.dataset))
-        return rest(_asked(parts, state), wake=LOOK_AGAIN)
-    if endpoint.status in _BROKEN:
+        hosting.ensure(parts, state.dataset, hosted(state))
+        parts.endpoints.create(name, state.config, parts.tags(state.dataset))
+        return rest(asked(parts, state), wake=LOOK_AGAIN)
+    if endpoint.status in BROKEN:
         return _broken(parts, state, endpoint)
     if endpoint.status != EndpointStatus.IN_SERVICE:
         return rest(state, wake=LOOK_AGAIN)
-    if endpoint.config != job:
+    if endpoint.config != state.config:
         return _change(parts, state, endpoint)
-    waiting = _answers(parts, state, name)
-    return waiting if isinstance(waiting, Move) else go(_live(parts, state))
+    wrong = answered(parts, state, name, job)
+    if isinstance(wrong, Move):
+        return wrong
+    return go(_back(parts, state, wrong) if wrong else _live(parts, state))
 
 
-def _asked(parts: Parts, state: State) -> State:
+def answered(parts: Parts, state: State, endpoint: str, job: str) -> Move | str:
+    """Empty when the endpoint answers the job's golden images as it should, else what is wrong; or
+    the move after which to ask again."""
+    try:
+        answers.check(parts, endpoint, Model(state.dataset, job))
+    except NotYet as error:
+        if state.tries >= TRIES:
+            return f"{endpoint} did not answer: {error}"
+        wake = min(LOOK_AGAIN, 2 + 2 * state.tries)
+        return rest(replace(state, tries=state.tries + 1), wake=wake)
+    except Mismatch as error:
+        return f"{endpoint} is not what was trained: {error}"
+    return ""
+
+
+def asked(parts: Parts, state: State) -> State:
     return replace(state, asked_at=iso(parts.clock()))
-
-
-def _ensure_config(parts: Parts, state: State, job: str) -> None:
-    capacity = hosting.by_default(parts.settings)
-    hosting.ensure(parts, state.dataset, Hosted(job, state.package or "", job, capacity))
 
 
 def _broken(parts: Parts, state: State, endpoint: Endpoint) -> Move:
     """A live endpoint that failed takes no update. One that never served is made anew."""
     if state.asked_at is None and endpoint.status != EndpointStatus.UPDATE_ROLLBACK_FAILED:
-        parts.endpoints.delete(endpoint.name)
-        return rest(state, wake=LOOK_AGAIN)
-    if state.champion is None:
-        parts.endpoints.delete(endpoint.name)
-    return go(_fail(parts, state, f"{endpoint.name} is {endpoint.status}: {endpoint.reason}"))
+        return _made_anew(parts, state, endpoint)
+    reason = f"{endpoint.name} is {endpoint.status}: {endpoint.reason}"
+    return go(_back(parts, state, reason))
 
 
 def _change(parts: Parts, state: State, endpoint: Endpoint) -> Move:
     """In service with another config: ask for ours; once asked, this is a silent rollback."""
-    job = state.training_job or ""
     if state.asked_at is None:
-        _ensure_config(parts, state, job)
-        parts.endpoints.update(endpoint.name, job)
-        return rest(_asked(parts, state), wake=LOOK_AGAIN)
+        hosting.ensure(parts, state.dataset, hosted(state))
+        if isinstance(hosted(state).capacity, Serverless) and not endpoint.serverless:
+            return _made_anew(parts, state, endpoint)
+        parts.endpoints.update(endpoint.name, state.config or "")
+        return rest(asked(parts, state), wake=LOOK_AGAIN)
     left = SETTLE_SECONDS - parts.seconds_since(state.asked_at)
     if left > 0 and not endpoint.reason:
         return rest(state, wake=math.ceil(left))
@@ -132,23 +178,43 @@ def _change(parts: Parts, state: State, endpoint: Endpoint) -> Move:
         f"{endpoint.name} went back to {endpoint.config} by itself: "
         f"{endpoint.reason or 'SageMaker gave no reason'}"
     )
-    return go(_fail(parts, state, reason))
+    return go(_back(parts, state, reason))
+
+
+def _made_anew(parts: Parts, state: State, endpoint: Endpoint) -> Move:
+    """The live endpoint takes no update to what is wanted: it goes, and comes again."""
+    if not state.stand_in and stand_in(parts, state):
+        message = f"{parts.names.next_endpoint(state.dataset)} stands in for {endpoint.name}"
+        return go(replace(state, stand_in=True, message=message))
+    parts.endpoints.delete(endpoint.name)
+    return rest(state, wake=LOOK_AGAIN)
+
+
+def stand_in(parts: Parts, state: State) -> bool:
+    """Can the verification endpoint answer for the live one?"""
+    beside = parts.endpoints.describe(parts.names.next_endpoint(state.dataset))
+    return beside is not None and beside.status == EndpointStatus.IN_SERVICE
 
 
 def _live(parts: Parts, state: State) -> State:
-    job = state.training_job or ""
+    job, before, now = state.training_job or "", state.champion, iso(parts.clock())
     accuracy = _accuracy(parts, state)
-    parts.endpoints.delete(parts.names.next_endpoint(state.dataset))
+    same = before is not None and before.training_job == job
     champion = Champion(
         version=state.version or "",
         training_job=job,
         model_package_arn=state.package or "",
         accuracy=accuracy,
-        since=iso(parts.clock()),
+        since=before.since if same and before else now,
+        config=state.config,
+        hosting=state.hosting,
     )
     measured = "" if accuracy is None else f": held-out accuracy {accuracy:.4f}"
-    state = replace(state, champion=champion)
-    return state.settle(Phase.LIVE, Outcome.LIVE, f"{job} is live{measured}")
+    changes.tell_registry(parts, state)
+    left = {one.training_job for one in state.changing.leaving} if state.changing else set()
+    former = after(state.former, before, champion, now, left)
+    state = replace(state, champion=champion, former=former, untidy=LEFTOVERS)
+    return changes.ended(parts, state.settle(Phase.LIVE, Outcome.LIVE, f"{job} is live{measured}"))
 
 
 def _accuracy(parts: Parts, state: State) -> float | None:
@@ -157,67 +223,16 @@ def _accuracy(parts: Parts, state: State) -> float | None:
     return None if text is None else float(text)
 
 
-def _fail(parts: Parts, state: State, reason: str) -> State:
-    """The champion stays; what verified the challenger goes."""
-    parts.endpoints.delete(parts.names.next_endpoint(state.dataset))
-    return state.settle(Phase.FAILED, Outcome.FAILED, f"not live: {reason}")
-
-
-def _answers(parts: Parts, state: State, endpoint: str) -> Move | None:
-    """None when the endpoint answers as Keras did; else what to do."""
-    try:
-        key = names.model_key(state.dataset, state.training_job or "")
-        version = f"{(state.version or '')[:12]}-{state.attempt}"
-        for golden in read_golden(parts.storage, key):
-            _check_answer(_ask(parts, endpoint, golden), golden, version)
-    except NotYet as error:
-        if state.tries >= TRIES:
-            return go(_back(parts, state, f"{endpoint} did not answer: {error}"))
-        wake = min(LOOK_AGAIN, 2 + 2 * state.tries)
-        return rest(replace(state, tries=state.tries + 1), wake=wake)
-    except (Mismatch, InputRefused) as error:
-        return go(_back(parts, state, f"{endpoint} is not what was trained: {error}"))
-    return None
+def fail(parts: Parts, state: State, reason: str) -> State:
+    """The champion stays; what verified the challenger goes, with all that is left of it."""
+    settled = state.settle(Phase.FAILED, Outcome.FAILED, f"not live: {reason}")
+    return changes.ended(parts, replace(settled, untidy=LEFTOVERS))
 
 
 def _back(parts: Parts, state: State, reason: str) -> State:
-    """The challenger is on the live endpoint and must not stay there."""
-    if state.phase is Phase.DEPLOYING:
-        live = parts.names.endpoint(state.dataset)
-        if state.champion is None:
-            parts.endpoints.delete(live)
-        else:
-            parts.endpoints.update(live, state.champion.training_job)
-    return _fail(parts, state, reason)
-
-
-def _ask(parts: Parts, endpoint: str, golden: Golden) -> Any:
-    try:
-        answer = parts.runtime.invoke(
-            endpoint, golden.png, "application/x-image", "application/json"
-        )
-        return json.loads(answer.body)
-    except ModelError as error:
-        if 400 <= error.status < 500 and error.status != 429:
-            raise Mismatch(f"it refuses a golden image: {error.body or error}") from error
-        raise NotYet(str(error)) from error
-    except Unavailable as error:
-        raise NotYet(str(error)) from error
-    except ValueError as error:
-        raise Mismatch(f"its answer is not JSON: {error}") from error
-
-
-def _check_answer(answer: Any, golden: Golden, version: str) -> None:
-    """Raises Mismatch, or NotYet while the former model still answers."""
-    try:
-        given = {str(name): float(p) for name, p in answer["probabilities"].items()}
-        model_version = str(answer["model_version"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Mismatch(f"its answer lacks probabilities or model_version: {error}") from error
-    if model_version != version:
-        raise NotYet(f"model {model_version} answers, not {version}")
-    if given.keys() != golden.probabilities.keys():
-        raise Mismatch("its classes are not those of the model")
-    apart = max(abs(given[name] - p) for name, p in golden.probabilities.items())
-    if not apart <= TOLERANCE:
-        raise Mismatch(f"probabilities are {apart:.4f} apart from Keras', over {TOLERANCE}")
+    """The challenger may be on the live endpoint and must not stay there."""
+    if state.champion is None:
+        parts.endpoints.delete(parts.names.endpoint(state.dataset))
+        return fail(parts, state, reason)
+    message = f"not live: {reason}: back to {state.champion.training_job}"
+    return replace(state, because=reason, asked_at=None, tries=0, message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib import names
-from chalicelib.datasets import people, quiet, retraining
+from chalicelib.datasets import changes, people, quiet, retraining
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
@@ -33,7 +33,8 @@ def _looked_at(parts: Parts, state: State, content: Content) -> Move:
     if not (new_data or new_ready or waiting or state.retrain):
         if retraining.is_due(parts, state):
             return go(retraining.due(parts, state))
-        return rest(quiet.nothing_new(parts, state, content))
+        moved = changes.rehosted(parts, state, content.service)
+        return go(moved) if moved else rest(quiet.nothing_new(parts, state, content))
     still_coming = new_data and (not new_ready or _overtaken(content))
     if still_coming or (waiting and not new_ready and not state.retrain):
         state = quiet.noticed(parts, state, content)

@@ -6,13 +6,19 @@ from dataclasses import replace
 
 from chalicelib.clock import iso
 from chalicelib.datasets import publishing, records
+from chalicelib.datasets.deployment import LEFTOVERS
+from chalicelib.datasets.live import Champion
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.state import REMEMBERED, Champion, Outcome, State
+from chalicelib.datasets.state import REMEMBERED, Outcome, State
 from chalicelib.datasets.timeline import KEPT, Kind
+from chalicelib.errors import Unavailable
 
 
 def rebuilt(parts: Parts, name: str) -> State:
-    """The versions' notes are in their records; the champion is what the live endpoint serves."""
+    """The versions' notes are in their records; the champion is what the live endpoint serves.
+
+    Raises Unavailable while that is being updated.
+    """
     state = State(name)
     for version in reversed(records.newest(parts.storage, name)[:REMEMBERED]):
         record = records.read(parts.storage, name, version)
@@ -25,10 +31,13 @@ def rebuilt(parts: Parts, name: str) -> State:
 def _champion(parts: Parts, state: State) -> State:
     name = state.dataset
     endpoint = parts.endpoints.describe(parts.names.endpoint(name))
-    run = None if endpoint is None else parts.names.parse_job(endpoint.config)
-    if endpoint is None or run is None:
+    if endpoint is not None and endpoint.pending:
+        raise Unavailable(f"{endpoint.name} is being updated: what will be live is not known yet")
+    job = None if endpoint is None else parts.names.parse_config(endpoint.config)
+    run = None if job is None else parts.names.parse_job(job)
+    if endpoint is None or job is None or run is None:
         return state
-    package = parts.registry.find(parts.names.group(name), {"training_job": endpoint.config})
+    package = parts.registry.find(parts.names.group(name), {"training_job": job})
     if package is None:
         parts.logger.warning("the live model is in no registry", endpoint=endpoint.name)
         return state
@@ -36,19 +45,21 @@ def _champion(parts: Parts, state: State) -> State:
     version = package.properties["dataset_version"]
     champion = Champion(
         version,
-        endpoint.config,
+        job,
         package.arn,
         None if accuracy is None else float(accuracy),
-        _since(state, version, endpoint.config) or iso(parts.clock()),
+        _since(state, version, job) or iso(parts.clock()),
+        endpoint.config,
     )
     past = replace(
         state.past_of(version),
         attempt=run.attempt,
         outcome=Outcome.LIVE,
         package=package.arn,
-        report=publishing.page(parts, name, endpoint.config),
+        report=publishing.page(parts, name, job),
     )
-    return replace(state, champion=champion).remember(version, past)
+    # A run that died with the item may have left its verification endpoint, and configs.
+    return replace(state, champion=champion, untidy=LEFTOVERS).remember(version, past)
 
 
 def _since(state: State, version: str, job: str) -> str | None:

@@ -20,15 +20,19 @@ from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets import (
+    changes,
     checking,
     chronicle,
     deployment,
+    earlier,
     intake,
     judging,
     publishing,
     quiet,
+    restoring,
     retraining,
     telling,
+    tidying,
     training,
 )
 from chalicelib.datasets.cost.ledger import Ledger
@@ -58,7 +62,7 @@ STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
     Phase.PENDING_APPROVAL: intake.consider,
     Phase.REJECTED: intake.consider,
     Phase.VERIFYING: deployment.verify,
-    Phase.DEPLOYING: deployment.deploy,
+    Phase.DEPLOYING: restoring.deploy,
     Phase.LIVE: intake.consider,
 }
 MOST_STEPS = 30  # in one call; who needs more is woken again
@@ -208,9 +212,15 @@ class Datasets:
     def _step(self, name: str) -> bool:
         """One step; is there another one to take at once?"""
         item = self._table.get(names.dataset_id(name))
-        state = rebuilt(self._parts, name) if item is None else State.from_json(item.state)
         try:
-            move = STEPS[state.phase](self._parts, publishing.noticed(self._parts, state))
+            state = rebuilt(self._parts, name) if item is None else State.from_json(item.state)
+        except Unavailable as error:
+            self._parts.logger.warning("the item cannot be rebuilt yet", reason=str(error))
+            self._parts.queues.wake(names.dataset_id(name), self._parts.settings.retry_seconds)
+            return False
+        try:
+            seen = publishing.noticed(self._parts, state)
+            move = tidying.step(self._parts, seen) or STEPS[state.phase](self._parts, seen)
         except Unavailable as error:
             self._parts.logger.warning("AWS refuses for now", dataset=name, reason=str(error))
             move = rest(
@@ -290,4 +300,9 @@ class Datasets:
         return item
 
     def _status(self, state: State) -> dict[str, Any]:
-        return state.status(self._parts.names.endpoint(state.dataset))
+        called = self._parts.names
+        return state.status(
+            called.next_endpoint(state.dataset)
+            if state.stand_in
+            else called.endpoint(state.dataset)
+        )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from chalicelib.clock import iso
 from chalicelib.datasets.cost.memory import Costs
+from chalicelib.datasets.live import SHOWN_FORMER, Champion, Change, Former
 from chalicelib.datasets.outbox import Notice
 from chalicelib.datasets.service_settings import parse_rate
 from chalicelib.datasets.timeline import Event, shorten
@@ -46,17 +47,6 @@ class Outcome(StrEnum):
     FAILED = "Failed"
     REJECTED = "Rejected"
     PENDING_APPROVAL = "PendingApproval"
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The model that is live. `accuracy` is on its own held-out rows."""
-
-    version: str
-    training_job: str
-    model_package_arn: str
-    accuracy: float | None
-    since: str
 
 
 @dataclass(frozen=True)
@@ -133,6 +123,15 @@ class State:
     outbox: tuple[Notice, ...] = ()  # what people are to be told
     told: tuple[Notice, ...] = ()  # what they were told last
     tell_after: str | None = None  # the topic did not answer: not again before then
+    config: str | None = None  # of the endpoint, that `training_job` is verified and deployed with
+    hosting: Mapping[str, Any] | None = None  # what that config runs on
+    because: str | None = None  # why the live endpoint goes back to the champion
+    stand_in: bool = False  # the verification endpoint answers while the live one is made anew
+    untidy: int = 0  # 2: `…-next` may be left over; 1: old endpoint configs and models
+    keep_versions: int | None = None  # former champions whose configs are kept
+    former: tuple[Former, ...] = ()  # former champions, the oldest first
+    change: Change | None = None  # the newest rollback or change of hosting
+    paused: Mapping[str, Any] | None = None  # the run that goes on after the change
     unrecorded: tuple[str, ...] = ()  # versions whose newest events are not in S3 yet
     past: Mapping[str, Past] = field(default_factory=dict)
 
@@ -149,8 +148,13 @@ class State:
     def unsettled(self) -> bool:
         """Is something under way, or left to a person's approval, whose event may be lost?"""
         waits = any(past.outcome == Outcome.PENDING_APPROVAL for past in self.past.values())
-        under_way = not self.settled or self.retrain
+        under_way = not self.settled or self.retrain or bool(self.untidy)
         return under_way or self.outcome is Outcome.PENDING_APPROVAL or waits or self.owes_something
+
+    @property
+    def changing(self) -> Change | None:
+        """The rollback or change of hosting that is under way."""
+        return self.change if self.change and self.change.outcome is None else None
 
     @property
     def next_training(self) -> str | None:
@@ -181,7 +185,10 @@ class State:
         values["costs"] = Costs.from_json(raw.get("costs") or {})
         values["outcome"] = None if raw.get("outcome") is None else Outcome(raw["outcome"])
         champion = raw.get("champion")
-        values["champion"] = None if champion is None else Champion(**_known(Champion, champion))
+        values["champion"] = None if champion is None else Champion.from_json(champion)
+        change = raw.get("change")
+        values["change"] = None if change is None else Change.from_json(change)
+        values["former"] = tuple(Former.from_json(one) for one in raw.get("former", ()))
         past = raw.get("past", {})
         values["past"] = {version: Past.from_json(note) for version, note in past.items()}
         for name in ("outbox", "told"):
@@ -209,6 +216,8 @@ class State:
             "outcome": self.outcome,
             "report": self.report,
             "champion": None if self.champion is None else asdict(self.champion),
+            "former": [asdict(one) for one in self.former[: -SHOWN_FORMER - 1 : -1]],
+            "change": None if self.change is None else self.change.status(),
             "next_training": self.next_training,
             "endpoint": endpoint,
             "updated": self.updated,
@@ -263,6 +272,10 @@ class State:
             asked_at=None,
             tries=0,
             awaits=awaits,
+            config=None,
+            hosting=None,
+            because=None,
+            stand_in=False,
         )
         if self.version is None:
             return settled

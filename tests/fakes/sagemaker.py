@@ -255,7 +255,8 @@ class MemoryEndpoints:
         live = self.endpoints.get(name)
         if live is None:
             return None
-        return Endpoint(name, live.status, live.config, live.reason, live.serverless)
+        pending = live.wanted if live.status == "Updating" else ""
+        return Endpoint(name, live.status, live.config, live.reason, live.serverless, pending)
 
     def advance(self) -> list[str]:
         """One state on; the names of the endpoints that moved."""
