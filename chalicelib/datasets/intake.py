@@ -43,6 +43,25 @@ def _looked_at(parts: Parts, state: State, content: Content) -> Move:
     return go(_take_up(parts, state, content, new_ready))
 
 
+def withdrawn(parts: Parts, state: State) -> State | None:
+    """The state that leaves the champion live, where the data is its own again; else None.
+
+    People have taken back what the challenger was trained on: it passed the gate, and nobody should
+    see it. The gate remembers it, should that data return.
+    """
+    champion, version = state.champion, state.version or ""
+    if champion is None or champion.version == version:
+        return None
+    if not look(parts.storage, state.dataset).is_version(champion.version):
+        return None
+    message = (
+        f"{state.training_job} passed the gate and does not go live: its data was taken back, and "
+        f"{champion.training_job} was trained on the data that is there now"
+    )
+    state = state.remember(version, replace(state.past_of(version), outcome=None, message=message))
+    return replace(state, phase=Phase.WAITING, settled=False, message=message)
+
+
 def _overtaken(content: Content) -> bool:
     """Did more come behind _READY? An upload that puts its files in any order is still going on."""
     newest, ready = content.newest, content.ready_at

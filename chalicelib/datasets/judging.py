@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.aws.registry import Package
-from chalicelib.datasets import comparing, deciding
+from chalicelib.datasets import comparing, deciding, intake
 from chalicelib.datasets.gate import Decision, Evaluation, Verdict, judge
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.people import approved_by, rejected_by
@@ -88,7 +88,7 @@ def _carried_out(parts: Parts, state: State, package: Package, decision: Decisio
     )
     state = replace(state, decided_by=deciding.GATE, decided_why=decision.reason)
     if decision.verdict is Verdict.APPROVE:
-        return replace(
+        return intake.withdrawn(parts, state) or replace(
             state,
             phase=Phase.VERIFYING,
             tries=0,
