@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import names
-from chalicelib.aws.registry import Approval
+from chalicelib.aws.registry import Approval, metadata
 from chalicelib.datasets import shortage
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.card import card_content
@@ -126,7 +126,7 @@ def _properties(
         "spot": str(chosen.instances.spot).lower(),
     }
     if state.costs.refused:
-        found["instances_refused"] = shortage.note(state.costs.refused).strip(" ()")
+        found["instances_refused"] = metadata(shortage.short_note(state.costs.refused))
     quote = state.costs.quote
     if quote is not None and quote.spent_usd is not None:
         found["cost_usd"] = f"{quote.spent_usd:.4f}"

@@ -35,7 +35,8 @@ def too_small(said: str) -> str | None:
     match = _LIMIT.search(said)
     if match is None or int(match["limit"]) >= int(match["asked"]):
         return None
-    return f"the account's limit for {match['what'].removeprefix('for ')} is {match['limit']}"
+    what = "" if match["what"].startswith("ml.") else f" of {match['what']}"
+    return f"the account's limit{what} is {match['limit']}"
 
 
 def of_capacity(job: TrainingJob) -> str | None:
@@ -54,6 +55,11 @@ def note(refused: Mapping[str, str]) -> str:
     """What could not be had and why, in brackets; empty where nothing was refused."""
     said = "; ".join(f"{instances} cannot be had: {why}" for instances, why in refused.items())
     return f" ({said})" if said else ""
+
+
+def short_note(refused: Mapping[str, str]) -> str:
+    """As `note`, for a property of the model registry."""
+    return " / ".join(f"{instances}: {why}" for instances, why in refused.items())
 
 
 def nothing_left(job: str, refused: Mapping[str, str]) -> str:

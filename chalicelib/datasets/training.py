@@ -47,7 +47,6 @@ def _start(parts: Parts, state: State) -> Move:
     report = read_report(parts, state) or {}
     chosen = next_choice(report, parts.settings, state.costs.refused)
     if chosen is None:
-        budget.withdraw(parts, state)
         message = shortage.nothing_left(name, state.costs.refused)
         return go(state.settle(Phase.FAILED, Outcome.FAILED, message))
     state = _on(state, chosen.instances)
@@ -86,6 +85,7 @@ def _beyond_limit(parts: Parts, state: State, said: str) -> Move:
         )
         return rest(replace(state, message=message), wake=LOOK_AGAIN)
     parts.logger.warning("instances cannot be had", instances=state.instances, reason=said)
+    budget.withdraw(parts, state)
     costs = state.costs.refuses(state.instances or "", why)
     return go(replace(state, costs=costs, message=f"{state.instances} cannot be had: {why}"))
 
