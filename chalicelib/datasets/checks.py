@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 
 from chalicelib.datasets.csvfound import CsvFile
 from chalicelib.datasets.csvlabels import is_integer
-from chalicelib.datasets.problem import Problem, some
+from chalicelib.datasets.problem import SHOWN_NAMES, Problem, some
 from chalicelib.datasets.settings_file import (
     LARGEST_SIDE,
     SETTINGS_FILE,
@@ -20,6 +21,10 @@ from chalicelib.datasets.settings_file import (
 Place = tuple[str, int | None, int | None]  # file, line, column
 ENOUGH_HELD_OUT = 200  # rows; with fewer, the gate asks a person
 SPLIT_SHARE = 5  # without rows that are held out, every fifth is
+# Of a class with a single row either nothing is learned or nothing is judged; from five on, some
+# are sure to be on each side of a split (training_job/…/data/split.py).
+FEWEST, HANDFUL = 2, 5
+MOST_LIKELY_NUMBERED = 10  # rows, from which on it is no chance that all labels differ
 
 
 @dataclass
@@ -150,13 +155,9 @@ def check_classes(found: Found, settings: DatasetSettings) -> Classes:
         named = _named(found, labels, settings.classes)
         labels, classes = list(named.labels), named.classes
         problems += named.problems
-    notes = [] if problems else _few(found, labels)
-    if not problems and not found.total("test") and set(train.values()) == {1}:
-        reason = (
-            f"every class has one {found.things} only: nothing can be held out to judge the "
-            "model by. Add some, or a test file or folder"
-        )
-        problems.append(Problem("", reason))
+    if not problems:
+        problems += _too_few(found, labels)
+    notes = [] if problems else [*_gaps(labels, settings.classes), *_few(found, labels)]
     return Classes(tuple(labels), tuple(classes), tuple(problems), tuple(notes))
 
 
@@ -202,13 +203,15 @@ def _named(found: Found, labels: Sequence[str], names: Sequence[str]) -> Classes
         return Classes(tuple(names), tuple(names), tuple(problems))
     if len(names) == len(labels):
         return Classes(tuple(labels), tuple(names))
-    problems = [
-        Problem(
-            SETTINGS_FILE,
-            f"classes has {len(names)} names, the training {found.things}s have "
-            f"{len(labels)} different labels: {some(labels)}",
-        )
-    ]
+    reason = (
+        f"classes has {len(names)} names, the training {found.things}s have "
+        f"{len(labels)} different labels: {some(labels)}"
+    )
+    absent = [i for i in range(len(names)) if str(i) not in labels]
+    if found.things == "row" and set(labels) < set(map(str, range(len(names)))):
+        lacking = [f"{i} ({names[i]!r})" for i in absent]
+        reason += f". No training row has label {some(lacking)}"
+    problems = [Problem(SETTINGS_FILE, reason)]
     beyond = [label for label in labels if is_integer(label) and int(label) >= len(names)]
     if beyond:
         file, line, column = found.places["train", beyond[0]]
@@ -217,15 +220,64 @@ def _named(found: Found, labels: Sequence[str], names: Sequence[str]) -> Classes
     return Classes(tuple(labels), tuple(names), tuple(problems))
 
 
+def _too_few(found: Found, labels: Sequence[str]) -> Iterable[Problem]:
+    """Classes that cannot be learned and judged."""
+    train = found.of("train")
+    single = [label for label in labels if train[label] < FEWEST]
+    if len(single) == len(labels) and len(labels) >= MOST_LIKELY_NUMBERED:
+        file, line, column = found.places["train", labels[0]]
+        where = "the first column" if column == 1 else f"column {column}"
+        of_rows = f"{where} is taken for the labels. Does it number or name the rows?"
+        of_images = "the folders say the classes: put each class' images into one folder"
+        yield Problem(
+            file,
+            f"every {found.things} has a label of its own ({some(labels)}): "
+            f"{of_rows if found.things == 'row' else of_images}",
+            line,
+            column,
+        )
+        return
+    for label in single:
+        file, line, column = found.places["train", label]
+        yield Problem(
+            file,
+            f"class {label!r} has a single {found.things} to train with: {FEWEST} are needed at "
+            "least, one to learn from and one to judge or choose by (a slip in a label? list the "
+            f"classes in {SETTINGS_FILE}, and {found.things}s of others can be set aside)",
+            line,
+            column,
+        )
+
+
+def _gaps(labels: Sequence[str], classes: Sequence[str] | None) -> Iterable[str]:
+    """How whole numbers with gaps between them are taken."""
+    if not all(map(is_integer, labels)):
+        return
+    numbers = list(map(int, labels))
+    between = (n for low, high in pairwise(numbers) for n in range(low + 1, high))
+    missing = list(map(str, islice(between, SHOWN_NAMES + 1)))
+    if not missing:
+        return
+    told = f"labels go from {labels[0]} to {labels[-1]} without {some(missing)}"
+    if classes is None:
+        yield (
+            f"{told}: is a class missing? Without it the classes are the {len(labels)} that are "
+            f"there, in their order, called {some(list(labels))}"
+        )
+    else:
+        named = [f"{label} is {name!r}" for label, name in zip(labels, classes, strict=False)]
+        yield f"{told}: they are named in their order, {some(named)}"
+
+
 def _few(found: Found, labels: Sequence[str]) -> list[str]:
     """Notes on what can be trained, but not well judged."""
     train, test = found.of("train"), found.of("test")
     notes = []
-    if single := [label for label in labels if train.get(label) == 1]:
-        classes = "classes have" if len(single) > 1 else "class has"
+    if few := [label for label in labels if train[label] < HANDFUL]:
+        classes = "classes have" if len(few) > 1 else "class has"
         notes.append(
-            f"{len(single)} {classes} a single {found.things} to train with, too few to learn "
-            f"from: {some(single)}"
+            f"{len(few)} {classes} fewer than {HANDFUL} {found.things}s to train with, too few to "
+            f"learn from and to be sure that some choose: {some(few)}"
         )
     if test and (unjudged := [label for label in labels if label not in test]):
         notes.append(f"no held-out {found.things} of: {some(unjudged)}")

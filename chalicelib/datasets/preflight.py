@@ -4,6 +4,7 @@ Writes, under reports/<dataset>/preflight/<version>/:
 
     version.json     what was read, file by file (docs/architecture.md); only when all is well
     train.manifest   the channel `train`; only when all is well
+    set_aside.csv    all that was set aside, when it is more than the report for people lists
     report.txt       for people
     report.json      for the reconciler, written last: its presence says that the check is through;
                      `failed` is true when the check itself broke down
@@ -27,10 +28,11 @@ from chalicelib import names
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.translate import AWS_TROUBLE
 from chalicelib.clock import Clock, iso
+from chalicelib.datasets.champions_data import ChampionsData, compare
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.inspection import Inspection, Results, assemble, shape_json
 from chalicelib.datasets.pieces import Pieces, cut
-from chalicelib.datasets.preflight_report import report_of, report_text
+from chalicelib.datasets.preflight_report import report_of, report_text, set_aside_csv
 from chalicelib.datasets.problem import Problem
 from chalicelib.datasets.survey import Survey, survey
 from chalicelib.datasets.units import Reader, units_of
@@ -121,7 +123,23 @@ class Preflight:
         results = self._read(asked, seen)
         if results is not None and not self._is_done(asked):
             inspection = assemble(self._storage, asked.dataset, seen, results)
+            self._hold_against_champion(asked, inspection)
             self._report(asked, content, inspection)
+
+    def _hold_against_champion(self, asked: Asked, inspection: Inspection) -> None:
+        """What somebody who asks the live model would notice of a model of this data."""
+        if asked.champion in (None, asked.version) or inspection.problems:
+            return
+        key = names.preflight_prefix(asked.dataset, asked.champion or "") + "version.json"
+        try:
+            champion = ChampionsData.of(self._storage.get_json(key))
+        except ObjectNotFound:
+            self._log.warning("the live model's data is not known any more", key=key)
+            return
+        things, settings = inspection.found.things, inspection.settings
+        problems, notes = compare(champion, inspection.shape, inspection.classes, things, settings)
+        inspection.problems += problems
+        inspection.notes += notes
 
     def _read(self, asked: Asked, seen: Survey) -> Results | None:
         """Do what is asked; all that was read, once it is all."""
@@ -154,6 +172,8 @@ class Preflight:
         folder = names.preflight_prefix(dataset, version)
         if report["ok"]:
             self._put_channels(dataset, version, folder, inspection)
+        if (listed := set_aside_csv(inspection)) is not None:
+            self._storage.put_text(folder + "set_aside.csv", listed)
         self._put_report(folder, report)
         self._log.info(
             report["summary"],

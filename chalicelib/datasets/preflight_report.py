@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +14,9 @@ from chalicelib.datasets.inspection import Inspection, shape_json
 from chalicelib.datasets.problem import Problem
 
 LONGEST_SUMMARY = 2000  # characters: it becomes the dataset's message, and zips have endless names
-SHOWN = 50  # problems, classes and ignored files in a report
+SHOWN = 50  # problems, classes, ignored files and rows set aside in a report
+LISTED = 1000  # of what was set aside, in report.json
+_FORMULA = ("=", "+", "-", "@")
 ROLES = {"train": "to train with", "validation": "to choose by", "test": "held out"}
 
 
@@ -32,6 +36,8 @@ def report_of(
         ]
         if not rows["test"]:
             counts[0] += " (of which a fifth is held out)"
+        if inspection.set_aside:
+            counts.append(f"{len(inspection.set_aside):,} set aside")
         summary = f"{', '.join(counts)}, {'all well' if not inspection.notes else 'with notes'}"
     else:
         more = len(problems) - 1
@@ -46,10 +52,15 @@ def report_of(
         "problems": [asdict(problem) for problem in problems[:SHOWN]],
         "problem_count": len(problems),
         "notes": inspection.notes,
+        "set_aside": [asdict(problem) for problem in inspection.set_aside[:LISTED]],
+        "set_aside_count": len(inspection.set_aside),
         "not_read_to_the_end": inspection.unfinished,
         "kind": inspection.kind,
         "bytes": sum(stored.size for stored in content.used),
-        "files": inspection.listed,
+        "files": [
+            {k: len(v) if k in ("set_aside", "left_out") else v for k, v in file.items()}
+            for file in inspection.listed
+        ],
         "loose_images": inspection.loose_images,
         "ignored": [other.key.removeprefix(prefix) for other in content.others[:SHOWN]],
         "ignored_count": len(content.others),
@@ -90,6 +101,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         ]
     if report["notes"]:
         lines += ["Notes:", *(f"  {note}" for note in report["notes"]), ""]
+    lines += _set_aside(report)
     lines += _about_images(report)
     lines.append("Files:")
     lines += map(_file_line, report["files"])
@@ -102,6 +114,32 @@ def report_text(report: Mapping[str, Any]) -> str:
     if report["ok"]:
         lines += ["", *_class_table(report["class_rows"])]
     return "\n".join(lines) + "\n"
+
+
+def set_aside_csv(inspection: Inspection) -> str | None:
+    """set_aside.csv: all that was set aside, where the report for people has no room for it."""
+    if len(inspection.set_aside) <= SHOWN:
+        return None
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "line", "column", "reason"))
+    for problem in inspection.set_aside:
+        # Not to be taken for a formula by who opens it in a spreadsheet.
+        file = f"'{problem.file}" if problem.file[:1] in _FORMULA else problem.file
+        writer.writerow((file, problem.line or "", problem.column or "", problem.reason))
+    return text.getvalue().encode("utf-8", "replace").decode()
+
+
+def _set_aside(report: Mapping[str, Any]) -> list[str]:
+    if not report["set_aside"]:
+        return []
+    things = "rows" if report["kind"] == "rows" else "images"
+    count = report["set_aside_count"]
+    lines = [f"Set aside, neither trained nor judged on ({count:,} {things}):"]
+    lines += [f"  {Problem(**raw)}" for raw in report["set_aside"][:SHOWN]]
+    if count > SHOWN:
+        lines.append("  … and more: set_aside.csv lists all")
+    return [*lines, ""]
 
 
 def _about_images(report: Mapping[str, Any]) -> list[str]:
@@ -120,10 +158,12 @@ def _about_images(report: Mapping[str, Any]) -> list[str]:
 def _file_line(file: Mapping[str, Any]) -> str:
     name = "/".join(filter(None, (file["path"], file.get("member"))))
     if "members" in file:
-        return f"  {name}: {file['members']:,} images"
+        left_out = f", {file['left_out']:,} set aside" if "left_out" in file else ""
+        return f"  {name}: {file['members']:,} images{left_out}"
     header = "with a header" if file["header"] else "no header"
     label = f", the label in column {file['label_column'] + 1}" if file["label_column"] else ""
-    return f"  {name}: {file['role']}, {file['rows']:,} rows, {header}{label}"
+    aside = f", {file['set_aside']:,} set aside" if "set_aside" in file else ""
+    return f"  {name}: {file['role']}, {file['rows']:,} rows{aside}, {header}{label}"
 
 
 def _class_table(class_rows: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -67,8 +67,8 @@ def images(*folders: str, broken: int = 0) -> dict[str, bytes]:
 ROW = ",".join(["7"] * 784)
 BAD_DATASETS: dict[str, tuple[dict[str, bytes], str]] = {
     "one-class": ({"a.csv": f"0,{PIXELS}\n0,{ROW}\n".encode()}, "one class only, '0'"),
-    "identical": ({"a.csv": f"0,{ROW}\n1,{ROW}\n0,{ROW}\n".encode()}, "all 3 rows have the same"),
-    "single-rows": ({"a.csv": f"0,{PIXELS}\n1,{ROW}\n".encode()}, "every class has one row only"),
+    "identical": ({"a.csv": f"0,{ROW}\n1,{ROW}\n".encode() * 2}, "all 4 rows have the same"),
+    "single-rows": ({"a.csv": f"0,{PIXELS}\n1,{ROW}\n".encode()}, "'0' has a single row to train"),
     "missing-value": (
         {"a.csv": f"0,{PIXELS}\n1,{PIXELS[:-1]}nan\n".encode()},
         "line 2, column 785: 'nan' is a missing value",

@@ -61,7 +61,7 @@ def test_good_files_are_read_whole(body: bytes, name: str) -> None:
     found = read(body, name)
     assert found.problems == []
     assert (found.rows, found.pixels, list(found.labels), found.header) == (
-        3,
+        4,
         64,
         ["0", "1"],
         False,

@@ -52,7 +52,7 @@ def test_every_csv_is_read_with_its_own_header_and_problems() -> None:
     body = zipped({"b_test.csv": csv(header, row(3)), "a.csv": good(), "c.csv": csv("0,x", "1,x")})
     file = io.BytesIO(body)
     a, b, c = read_csvs(look_into("x.zip", file, len(body)), file, None)
-    assert (a.name, a.header, a.rows) == ("x.zip/a.csv", False, 3)
+    assert (a.name, a.header, a.rows) == ("x.zip/a.csv", False, 4)
     assert (b.name, b.header, b.rows) == ("x.zip/b_test.csv", True, 1)
     assert (c.name, c.bad[0].line) == ("x.zip/c.csv", 2)
 

@@ -71,7 +71,7 @@ def csv(*rows: str) -> bytes:
 
 def good(value: int = 0) -> bytes:
     """A small CSV that can train; another `value`, another version."""
-    return csv(row(0, value), row(1, value), row(0, 255))
+    return csv(row(0, value), row(1, value), row(0, 255), row(1, 254))
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class World:
     tick: Ticks = field(default_factory=Ticks)
     results: list[Trained | Broken] = field(default_factory=list)  # of the coming jobs, in order
     judgings: list[Trained | Broken] = field(default_factory=list)  # of the judging jobs
+    settings: Settings = SETTINGS
 
     def __post_init__(self) -> None:
         self.reports = {"reports/index.html": b"<!doctype html>"}  # of the coming jobs
@@ -117,7 +118,7 @@ class World:
         self.notifications = MemoryNotifications(self.tick)
         self.log = io.StringIO()
         self.datasets = Datasets(
-            settings=SETTINGS,
+            settings=self.settings,
             table=self.table,
             storage=self.storage,
             queues=self.queues,
@@ -259,10 +260,10 @@ class World:
                 return self.status()
         raise AssertionError(f"it never comes to rest: {self.status()}")
 
-    def until(self, phase: str) -> None:
+    def until(self, *phases: str) -> None:
         self._call(self.reconcile)
-        while self.status()["phase"] != phase:
-            assert self.step(), f"at rest before {phase}: {self.status()}"
+        while self.status()["phase"] not in phases:
+            assert self.step(), f"at rest before {phases}: {self.status()}"
 
     def _call(self, function: Callable[[], None]) -> None:
         while not survived(function):
