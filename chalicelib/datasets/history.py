@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chalicelib.datasets.live import Why
 from chalicelib.datasets.state import Outcome, Phase, State
 from chalicelib.datasets.timeline import Event, Kind, merged, shorten
 
@@ -28,10 +29,13 @@ def events(before: State, after: State, at: str, code_version: str) -> Happened:
 
     `at` is the time of the write; `code_version` the code that a job of now is started with.
     """
+    live = [*_replaced(before, after, at), *_gone_live(before, after, at)]
+    if _begun(before, after) or _over(before, after):
+        # A rollback, or other hosting: the run under way is set aside, and goes on behind it.
+        return [*live, *_changed(before, after, at)]
     return [
-        *_replaced(before, after, at),
         *_on_the_way(before, after, at, code_version),
-        *_gone_live(before, after, at),
+        *live,
         *_ended(before, after, at),
         *_elsewhere(before, after, at),
     ]
@@ -60,6 +64,37 @@ def noted(state: State, happened: Happened) -> State:
 def of_version(state: State, version: str) -> tuple[Event, ...]:
     """The events that the item holds of it."""
     return merged(state.past_of(version).events)
+
+
+def _begun(before: State, after: State) -> bool:
+    return after.changing is not None and after.changing != before.changing
+
+
+def _over(before: State, after: State) -> bool:
+    return before.changing is not None and after.changing is None
+
+
+def _changed(before: State, after: State, at: str) -> Happened:
+    """What a rollback or a change of hosting comes to."""
+    change = after.change
+    if change is None:
+        return []
+    job = change.training_job
+    if _begun(before, after):
+        asked = Kind.ROLLBACK_ASKED if change.why is Why.ROLLBACK else Kind.HOSTING_ASKED
+        text = shorten(change.reason)
+        return [(change.version, Event(at, asked, text, by=change.who, job=job))]
+    if change.outcome != Outcome.LIVE:
+        return [(change.version, Event(at, Kind.FAILED, shorten(change.message), job=job))]
+    if change.why is not Why.ROLLBACK:
+        text = shorten(change.reason)
+        return [(change.version, Event(at, Kind.HOSTED, text, by=change.who, job=job))]
+    why = f": {change.reason}" if change.reason else ""
+    text = shorten(f"to {job}{why}")
+    return [
+        (left.version, Event(at, Kind.ROLLED_BACK, text, by=change.who, job=left.training_job))
+        for left in change.leaving
+    ]
 
 
 def _on_the_way(before: State, after: State, at: str, code_version: str) -> Happened:
@@ -92,29 +127,47 @@ def _passed(after: State) -> bool:
 def _of_the_job(before: State, after: State, at: str, code_version: str) -> Happened:
     version, job = after.version or "", after.training_job
     known = {(event.kind, event.job) for event in before.past_of(version).events}
+    started = Event(
+        at,
+        Kind.JOB_STARTED,
+        preset=after.preset,
+        instances=after.instances,
+        code_version=code_version,
+        usd=_estimated(after, job),
+        job=job,
+    )
+    begins = [] if (Kind.JOB_STARTED, job) in known else [(version, started)]
     found: Happened = []
-    again = before.phase is after.phase is Phase.TRAINING and before.version == after.version
-    if again and before.training_job != job:
-        text = before.message if after.message.startswith("training job") else after.message
-        found.append((version, _event(at, Kind.JOB_FAILED, before, text=text)))
-    starts = after.phase is Phase.TRAINING and job is not None
-    if starts and (Kind.JOB_STARTED, job) not in known:
-        started = Event(
-            at,
-            Kind.JOB_STARTED,
-            job=job,
-            preset=after.preset,
-            instances=after.instances,
-            code_version=code_version,
-        )
-        found.append((version, started))
+    same = before.version == after.version
+    if before.phase is after.phase is Phase.TRAINING and same and before.training_job != job:
+        found.append((version, _tried_again(before, after, at)))
+    found += _other_instances(before, after, at)
+    if before.phase is Phase.TRAINING and before.training_job == job and _job_is_there(after):
+        found += begins
     if after.phase is not Phase.JUDGING or before.phase is Phase.JUDGING:
         return found
     if before.phase is Phase.TRAINING and (Kind.TRAINED, job) not in known:
-        found.append((version, Event(at, Kind.TRAINED, job=job, report=after.report)))
-    elif before.settled:
+        spent = _spent(before, after, job)
+        trained = Event(at, Kind.TRAINED, job=job, report=after.report, usd=spent)
+        return [*found, *begins, (version, trained)]
+    if before.settled:
         found.append((version, Event(at, Kind.BACK_TO_GATE, job=job)))
     return found
+
+
+def _job_is_there(after: State) -> bool:
+    """Does SageMaker know the job? Only of such a one a message begins so."""
+    if after.phase not in (Phase.TRAINING, Phase.FAILED):
+        return False
+    return after.message.startswith(f"training job {after.training_job}")
+
+
+def _tried_again(before: State, after: State, at: str) -> Event:
+    """The job failed by no fault of the data, and the next attempt was begun."""
+    new = [why for i, why in after.costs.refused.items() if i not in before.costs.refused]
+    text = new[0] if new else "by the service's own fault; it is tried once more"
+    event = _event(at, Kind.JOB_FAILED, before, text)
+    return replace(event, usd=_spent(before, after, before.training_job))
 
 
 def _judged(before: State, after: State, at: str) -> Happened:
@@ -135,6 +188,8 @@ def _replaced(before: State, after: State, at: str) -> Happened:
     old, new = before.champion, after.champion
     if old is None or (new is not None and old.training_job == new.training_job):
         return []
+    if _over(before, after) and before.changing and before.changing.why is Why.ROLLBACK:
+        return []  # told as what it is
     text = f"by {new.training_job}" if new else "nothing is live any more"
     return [(old.version, Event(at, Kind.REPLACED, text, job=old.training_job))]
 
@@ -159,7 +214,8 @@ def _ended(before: State, after: State, at: str) -> Happened:
     if kind is Kind.REJECTED:
         by = after.decided_by or (PERSON if after.past_of(after.version).by_person else GATE)
     event = _event(at, kind, after, after.message, by)
-    return [(after.version, replace(event, report=after.report))]
+    usd = _spent(before, after, after.training_job) if before.phase is Phase.TRAINING else None
+    return [(after.version, replace(event, report=after.report, usd=usd))]
 
 
 def newly_ended(before: State, after: State) -> bool:
@@ -193,6 +249,31 @@ def _elsewhere(before: State, after: State, at: str) -> Happened:
 
 def _event(at: str, kind: Kind, state: State, text: str = "", by: str | None = None) -> Event:
     return Event(at, kind, shorten(text), by=by, job=state.training_job)
+
+
+def _other_instances(before: State, after: State, at: str) -> Happened:
+    """Instances that the run could not have."""
+    new = [i for i in after.costs.refused if i not in before.costs.refused]
+    return [
+        (
+            after.version or "",
+            Event(at, Kind.OTHER_INSTANCES, shorten(f"no {i}: {after.costs.refused[i]}")),
+        )
+        for i in new
+        if after.version
+    ]
+
+
+def _estimated(state: State, job: str | None) -> float | None:
+    quote = state.costs.quote
+    return quote.estimated_usd if quote is not None and quote.job == job else None
+
+
+def _spent(before: State, after: State, job: str | None) -> float | None:
+    """What the job was billed, as far as it is known by now."""
+    quotes = [state.costs.quote for state in (after, before)]
+    known = [quote.spent_usd for quote in quotes if quote is not None and quote.job == job]
+    return next((usd for usd in known if usd is not None), None)
 
 
 def _set_aside(count: int) -> str:

@@ -64,6 +64,12 @@ class Past:
     instances: str | None = None
     events: tuple[Event, ...] = ()  # what happened to it, the newest; all are in its record
 
+    def to_json(self) -> dict[str, Any]:
+        raw = asdict(replace(self, events=()))
+        raw["message"] = shorten(self.message, LONGEST_NOTE)
+        raw["events"] = [event.to_json() for event in self.events]
+        return raw
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Past:
         values = _known(cls, raw)
@@ -137,11 +143,10 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """As the table holds it."""
-        raw = {**asdict(self), "unsettled": self.unsettled, "due": self.next_training}
+        plain = replace(self, past={})  # asdict copies all that it finds, which is a lot
+        raw = {**asdict(plain), "unsettled": self.unsettled, "due": self.next_training}
         raw["message"] = shorten(self.message, LONGEST_MESSAGE)
-        for version, past in self.past.items():
-            raw["past"][version]["message"] = shorten(past.message, LONGEST_NOTE)
-            raw["past"][version]["events"] = [event.to_json() for event in past.events]
+        raw["past"] = {version: past.to_json() for version, past in self.past.items()}
         return raw
 
     @property

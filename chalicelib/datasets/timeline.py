@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -63,17 +63,20 @@ class Event:
     usd: float | None = None  # estimated where a job starts, billed where it ends
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        told = ((name, getattr(self, name)) for name in _MEMBERS)
+        return {name: value for name, value in told if value not in (None, "")}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Event:
         """What only a newer release knows is dropped."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in raw.items() if name in known})
+        return cls(**{name: value for name, value in raw.items() if name in _MEMBERS})
 
     @property
     def identity(self) -> tuple[str, str, str | None]:
         return self.at, self.kind, self.job
+
+
+_MEMBERS = tuple(field.name for field in fields(Event))  # asked for hundreds of times a write
 
 
 def merged(*timelines: Iterable[Event]) -> tuple[Event, ...]:
