@@ -25,7 +25,7 @@ from chalicelib.datasets.cost.ledger import Entry, Month, month_of
 from chalicelib.datasets.cost.memory import Quote, Timed
 from chalicelib.datasets.cost.prices import Prices, read_prices
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go, rest
+from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import Conflict
 
 WAIT_SECONDS = 60  # until the month is looked at again, where jobs under way hold its rest
@@ -114,7 +114,7 @@ def count(parts: Parts, job: TrainingJob, month: str | None = None) -> float | N
 
     `month` is the one that it was entered in; else it counts where it was created.
     """
-    run = parts.names.parse_job(job.name)
+    run = parts.names.parse_training(job.name)
     price = read_prices(parts.storage).of(job.instance_type)
     usd = None if price is None else price * job.instance_count * job.billable_seconds / 3600
     when = job.created or parts.clock()
@@ -178,14 +178,17 @@ def turn_down(parts: Parts, state: State, who: str, reason: str) -> State:
     _check_asked(state)
     because = f": {reason}" if reason else ""
     message = f"{who} turned down what {state.training_job} would cost{because}"
-    former = _former(parts, state)
+    former = state.costs.former
     state = replace(
         state,
         decided_by=who,
         decided_why=reason or None,
         costs=replace(state.costs, asked_usd=None),
     ).settle(Phase.REJECTED, Outcome.REJECTED, message, by_person=True)
-    return state if former is None else state.remember(state.version or "", former)
+    if former is None:
+        return state
+    version = state.version or ""
+    return state.remember(version, replace(state.past_of(version), **former))
 
 
 def _instances(job: TrainingJob) -> Instances:
@@ -199,26 +202,6 @@ def _check_asked(state: State) -> None:
 
 def _waits(state: State, message: str) -> State:
     return state.settle(Phase.PENDING_APPROVAL, Outcome.PENDING_APPROVAL, message, awaits="cost")
-
-
-def _former(parts: Parts, state: State) -> Past | None:
-    """The version as its newest model left it."""
-    version = state.version or ""
-    group = parts.names.group(state.dataset)
-    package = parts.registry.find(group, {"dataset_version": version})
-    if package is None:
-        return None
-    run = parts.names.parse_job(package.properties.get("training_job", ""))
-    if run is None:
-        return None
-    outcome = {"Approved": Outcome.LIVE, "Rejected": Outcome.REJECTED}.get(package.approval)
-    return replace(
-        state.past_of(version),
-        attempt=run.attempt,
-        package=package.arn,
-        outcome=outcome or Outcome.PENDING_APPROVAL,
-        by_person=False,
-    )
 
 
 def _caps(parts: Parts, content: Content) -> Caps:

@@ -143,6 +143,20 @@ def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
     return start_attempt(parts, state, attempt)
 
 
+# What is kept of a version's model in case that no other one is trained after all.
+OF_A_MODEL = (
+    "attempt",
+    "family",
+    "outcome",
+    "message",
+    "package",
+    "report",
+    "by_person",
+    "preset",
+    "instances",
+)
+
+
 def start_attempt(parts: Parts, state: State, attempt: int) -> State:
     """Note the attempt before its job is made, so that no number is used twice.
 
@@ -153,6 +167,9 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
     past = state.past_of(version)
     family = past.family if past.family and past.package is None else attempt
     job = parts.names.job(state.dataset, version, attempt)
+    if past.package is not None:
+        former = {name: getattr(past, name) for name in OF_A_MODEL}
+        state = replace(state, costs=replace(state.costs, former=former))
     state = replace(
         state,
         phase=Phase.TRAINING,

@@ -56,13 +56,15 @@ class Costs:
     """`refused`: instances (`1 x ml.g5.xlarge`) that the run could not have → why.
 
     `asked_usd`: what a person is asked to allow a job, None where nobody knows; `allowed_usd`: what
-    one did allow, whatever the caps. `timed` is by kind of job (`effort.key`).
+    one did allow, whatever the caps. `former`: what was known of the version's model, as members of
+    its `Past`, before it was to be trained once more. `timed` is by kind of job (`effort.key`).
     """
 
     quote: Quote | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     asked_usd: float | None = None
     allowed_usd: float | None = None
+    former: Mapping[str, Any] | None = None
     timed: Mapping[str, Timed] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +77,7 @@ class Costs:
             dict(raw.get("refused", {})),
             raw.get("asked_usd"),
             raw.get("allowed_usd"),
+            raw.get("former"),
             {kind: Timed(**_known(Timed, took)) for kind, took in timed.items()},
         )
 
