@@ -25,6 +25,14 @@ def label_problem(text: str, called: str = "label") -> str | None:
     return None
 
 
+def too_many_labels(most: int) -> str:
+    """Why a column of so many labels is refused; the commonest has `most` rows."""
+    reason = f"more than {MOST_CLASSES:,} different labels"
+    if most == 1:
+        reason += ", each in one row alone: is the column one of row numbers or names?"
+    return reason
+
+
 def is_integer(label: str) -> bool:
     """Whether it is a whole number, perhaps negative."""
     return _INTEGER.fullmatch(label) is not None

@@ -14,8 +14,21 @@ from typing import IO
 
 from chalicelib.datasets.csvfound import LINES_OF_A_LABEL, BadRow, CsvFile
 from chalicelib.datasets.csvhead import BYTES, ROWS, Line, Take, fields_of, read_head, taker
-from chalicelib.datasets.csvlabels import MOST_CLASSES, is_integer, label_problem
-from chalicelib.datasets.csvvalues import VALUE_OF, WHOLE, is_digits, measure, value_problem
+from chalicelib.datasets.csvlabels import (
+    MOST_CLASSES,
+    is_integer,
+    label_problem,
+    too_many_labels,
+)
+from chalicelib.datasets.csvvalues import (
+    VALUE_OF,
+    WHOLE,
+    is_digits,
+    is_number,
+    measure,
+    value_problem,
+)
+from chalicelib.datasets.problem import Problem
 
 LONGEST_LINE = 1 << 20  # bytes; 256 x 256 x 3 pixels need 786,433
 
@@ -47,10 +60,12 @@ def read_rows(found: CsvFile, lines: IO[bytes], label: str | None) -> None:
 
 
 def settle_labels(found: CsvFile) -> None:
-    """Leave out the rows whose labels are numbers where most are words, or the other way around.
+    """Leave out the rows whose labels are numbers where most are words, or the other way around;
+    and see whether the header was one.
 
     For a whole file, put together from its parts.
     """
+    _check_header(found)
     numbers = [label for label in found.labels if is_integer(label)]
     words = [label for label in found.labels if not is_integer(label)]
     if not numbers or not words:
@@ -67,6 +82,18 @@ def settle_labels(found: CsvFile) -> None:
             f"label {label!r} where the other rows have labels like {usual[0]!r}: "
             "a header in the middle, or another kind of file",
         )
+
+
+def _check_header(found: CsvFile) -> None:
+    columns = fields_of(found.header_line) if found.header else []
+    name = columns[found.label_column].strip() if found.label_column < len(columns) else ""
+    if name in found.labels and not is_number(name):
+        reason = (
+            f"a row taken for a header, it seems: its column {found.label_column + 1} says "
+            f"{name[:30]!r}, as rows below it do. Name the columns in a first line of their own "
+            "(label, pixel1, pixel2, …)"
+        )
+        found.problems.append(Problem(found.name, reason, 1, found.label_column + 1))
 
 
 def leave_out_label(found: CsvFile, label: str, reason: str) -> None:
@@ -194,9 +221,7 @@ class _Reader:
             found.leave_out(number, found.label_column + 1, problem)
             return False
         if len(found.labels) == MOST_CLASSES:
-            reason = f"more than {MOST_CLASSES:,} different labels"
-            if max(self._counts.values()) == 1:
-                reason += ", each in one row alone: is the column one of row numbers or names?"
+            reason = too_many_labels(max(self._counts.values()))
             found.hopeless(reason, number, found.label_column + 1)
         found.labels[text] = number
         found.lines_of[text] = [number]

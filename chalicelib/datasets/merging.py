@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.datasets.csvfound import LINES_OF_A_LABEL, MOST_BAD, BadRow, CsvFile
+from chalicelib.datasets.csvlabels import MOST_CLASSES, too_many_labels
 from chalicelib.datasets.problem import Problem
 
 EMPTY_LINE = "an empty line between rows"
@@ -70,6 +71,11 @@ def _add_blank_lines(whole: CsvFile, part: CsvFile) -> None:
 def _add_labels(whole: CsvFile, part: CsvFile) -> None:
     passed = whole.lines
     for label, line in part.labels.items():
+        if label not in whole.labels and len(whole.labels) == MOST_CLASSES:
+            most = max(*whole.counts.values(), *part.counts.values())
+            reason, column = too_many_labels(most), whole.label_column + 1
+            whole.problems.append(Problem(whole.name, reason, line + passed, column))
+            return
         whole.labels.setdefault(label, line + passed)
         whole.counts[label] = whole.counts.get(label, 0) + part.counts.get(label, 0)
         lines = whole.lines_of.setdefault(label, [])

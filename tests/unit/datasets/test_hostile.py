@@ -16,7 +16,7 @@ from chalicelib.datasets.preflight import Asked, Preflight
 from chalicelib.datasets.problem import Problem
 from chalicelib.datasets.zips import look_into, read_csvs
 from tests.fakes.aws import MemoryStorage
-from tests.unit.datasets.world import DATASET, World, good, row
+from tests.unit.datasets.world import World, good, row
 
 
 def zipped(method: int) -> bytes:
