@@ -31,7 +31,7 @@ FIRST_PROBLEMS = 5
 
 def deliver(parts: Parts, notifications: Notifications, state: State) -> State:
     """Send and record what the state owes; the state without what was."""
-    return _recorded(parts, _told(parts, notifications, state))
+    return _told(parts, notifications, _recorded(parts, state))
 
 
 def _told(parts: Parts, notifications: Notifications, state: State) -> State:

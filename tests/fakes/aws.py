@@ -217,18 +217,22 @@ class MemorySourceQueue(SourceQueue):
 
 
 class MemoryNotifications:
-    """`sent` holds the messages that were taken; `down` has the topic answer nobody."""
+    """`sent` holds the messages that were taken; `down` has the topic answer nobody, `refusals`
+    are raised first."""
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.sent: list[Message] = []
         self.down = False
         self.asked = 0
+        self.refusals: list[Exception] = []
         self._tick = tick or Ticks()
 
     def send(self, message: Message) -> None:
         self.asked += 1
         if self.down:
             raise Unavailable("SNS is out of reach")
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.sent.append(message)
         self._tick()
 

@@ -1,0 +1,140 @@
+"""What people are told, how often, and what a topic that does not answer stops: nothing."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import pytest
+
+from chalicelib.datasets.notices import message
+from chalicelib.datasets.outbox import Notice, NoticeKind
+from chalicelib.errors import RequestRefused
+from tests.fakes.ticks import die
+from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good
+
+
+def test_how_a_run_ended_is_one_message() -> None:
+    world = World()
+    world.results = [Trained(), Trained(accuracy=0.7, difference=-0.1), Broken("bad luck")]
+    world.drop(good(1))
+    assert world.notifications.kinds == ["Live"]
+    world.drop(good(2))
+    assert world.notifications.kinds[1:] == ["Rejected"]
+    world.drop(good(3))
+    assert world.notifications.kinds[2:] == ["Failed"]
+    world.drop(csv("x,1", "2"))
+    assert world.notifications.kinds[3:] == ["Refused"]
+
+
+def test_a_refusal_says_what_is_wrong_where_the_report_is_and_what_stays_live() -> None:
+    world = World()
+    world.drop(good(1))
+    world.drop(csv("0,1,2,3,4", "1,2,3,x,4", "1,2,3,5,999"))
+    told = world.notifications.sent[-1]
+    assert told.subject == f"pigeonhole local: {DATASET}: the data was refused"
+    assert "a.csv, line 2" in told.text
+    assert str(world.status()["report"]) in told.text
+    assert f"Live as before: {world.jobs[0]}" in told.text
+    assert told.document["problems"]
+    assert told.attributes == {
+        "stage": "local",
+        "dataset": DATASET,
+        "kind": "Refused",
+        "outcome": "Refused",
+    }
+
+
+def test_a_model_that_waits_comes_with_the_command_to_approve_it() -> None:
+    world = World()
+    world.results = [Trained(rows=199)]
+    world.drop(good(1))
+    [told] = world.notifications.sent
+    assert told.attributes["kind"] == "ModelPendingApproval"
+    assert told.attributes["outcome"] == "PendingApproval"
+    assert f"pigeonhole approve {DATASET}" in told.text
+
+
+def test_data_that_is_dropped_again_tells_nobody() -> None:
+    world = World()
+    world.drop(good(1))
+    for _ in range(3):
+        world.ready()
+        world.settle()
+        world.reconcile()
+    assert world.notifications.kinds == ["Live"]
+
+
+def test_a_topic_that_does_not_answer_stops_no_model_and_hears_of_it_later() -> None:
+    world = World()
+    world.notifications.down = True
+    status = world.drop(good(1))
+    assert status["outcome"] == "Live"
+    assert world.state().unsettled  # the sweep comes by
+    asked = world.notifications.asked
+    world.reconcile()
+    assert world.notifications.asked == asked  # not at every step
+    world.notifications.down = False
+    world.later(61)
+    world.reconcile()
+    assert world.notifications.kinds == ["Live"]
+    assert not world.state().unsettled
+
+
+def test_a_notice_that_nobody_takes_is_given_up_in_the_end() -> None:
+    world = World()
+    world.notifications.down = True
+    world.drop(good(1))
+    world.later(5 * 86400)
+    world.reconcile()
+    assert world.state().outbox == ()
+    assert "given up" in world.log.getvalue()
+
+
+def test_a_notice_that_the_topic_refuses_holds_up_no_other_one() -> None:
+    world = World()
+    world.notifications.refusals = [RequestRefused("Invalid parameter: Message too long")]
+    world.drop(csv("x,1", "2"))
+    world.drop(good(1))
+    assert world.notifications.kinds == ["Live"]
+    assert not world.state().owes_something
+
+
+def test_killed_anywhere_each_notice_is_sent_and_twice_under_the_same_number() -> None:
+    twice = 0
+    for n in count(1):
+        world = World()
+        world.put("a.csv", csv("x,1", "2"))
+        world.ready()
+        start = world.tick.count
+        world.tick.at, world.tick.then = start + n, die
+        world.settle()
+        numbers = [told.document["id"] for told in world.notifications.sent]
+        assert len(set(numbers)) == 1, f"killed after effect {n}"
+        twice += len(numbers) - 1
+        if world.tick.then is not None:
+            break
+    assert twice == 1  # killed between the topic and the item, and nowhere else
+
+
+@pytest.mark.parametrize("kind", list(NoticeKind))
+def test_every_kind_has_words_that_every_subscriber_takes(kind: NoticeKind) -> None:
+    notice = Notice(
+        "0123456789abcdef",
+        kind,
+        "2026-11-21T10:00:00+00:00",
+        "ab" * 32,
+        "很" * 300,
+        job=f"pigeonhole-prod-{DATASET}-{'ab' * 6}-1",
+        by="Zoë",
+    )
+    told = message(notice, "prod", "a-dataset-of-the-longest", ["a.csv, line 2: 很"])
+    assert len(told.subject) < 100
+    assert told.subject.isascii()
+    assert told.subject.isprintable()
+    assert "pigeonhole history a-dataset-of-the-longest --stage prod" in told.text
+    assert json.loads(json.dumps(told.document))["id"] == notice.id
+    assert told.chat["version"] == "1.0"
+    assert told.chat["source"] == "custom"
+    assert told.chat["content"]["textType"] == "client-markdown"
+    assert all(told.attributes.values())
