@@ -94,8 +94,9 @@ def is_header(line: bytes) -> bool:
     words = [field for field in fields if not is_number(field)]
     if len(words) >= len(fields) - 1:
         # A row whose values are all missing names no columns.
-        missing = all(not f.strip() or f.strip().lower() in MISSING for f in fields[1:])
-        return not missing and not any(is_number(field) for field in fields[1:])
+        return not all(map(_is_missing, fields[1:])) and not any(
+            is_number(field) for field in fields[1:]
+        )
     counting = [field for field in fields if is_number(field)]
     if len(words) > 1 or len(counting) <= (2 if words else SURE):
         return False
@@ -112,6 +113,10 @@ def fields_of(line: bytes) -> list[str]:
         except csv.Error:  # quotes that do not close, or not what quotes are for
             pass
     return text.split(",")
+
+
+def _is_missing(field: str) -> bool:
+    return not field.strip() or field.strip().lower() in MISSING
 
 
 def _read_header(found: CsvFile, line: bytes, label: str | None) -> None:
@@ -178,7 +183,7 @@ def _check_first_row(found: CsvFile, fields: Sequence[str]) -> None:
             1,
             at + 1,
         )
-    words = [i for i, field in enumerate(fields) if i and field and not is_number(field)]
+    words = [f for f in fields[1:] if not (is_number(f) or _is_missing(f))]
     if found.pixels is not None and 2 * len(words) > len(fields) - 1:
         at = next((i for i, field in enumerate(fields) if i and is_number(field)), 0)
         found.hopeless(
