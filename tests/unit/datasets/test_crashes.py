@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 
+from chalicelib import names
+from chalicelib.datasets import budget
 from tests.fakes.ticks import die
 from tests.unit.datasets.world import LIVE, NEXT, Broken, Trained, World, good
 
@@ -38,6 +41,45 @@ def failing(world: World) -> None:
     first_drop(world)
 
 
+def set_stage(world: World, **changes: Any) -> None:
+    parts = world.datasets._parts
+    world.datasets._parts = replace(parts, settings=replace(parts.settings, **changes))
+
+
+def without_gpus(world: World) -> None:
+    """A quota of 0, then no capacity, then the last resort, under caps that hold."""
+    set_stage(
+        world,
+        training_instance_type="ml.g4dn.xlarge,ml.g5.xlarge",
+        training_cpu_instance_type="ml.m5.xlarge",
+        budget_job_usd=1.0,
+        budget_month_usd=2.0,
+    )
+    world.training.limits["ml.g4dn.xlarge"] = (
+        "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, "
+        "with current utilization of 0 Instances and a request delta of 1 Instances."
+    )
+    world.results = [Broken("CapacityError"), Trained()]
+    first_drop(world)
+
+
+def approved_at_any_cost(world: World) -> None:
+    """Stopped at its cap; a person lets it go on."""
+    set_stage(world, budget_job_usd=0.1)
+    world.results = [Broken("", status="Stopped", secondary="MaxRuntimeExceeded"), Trained()]
+    first_drop(world)
+    world.settle()
+    state = budget.approve(world.datasets._parts, world.state(), "anna", "go on")
+    revision, _ = world.table.held[names.dataset_id(state.dataset)]
+    world.table.put(names.dataset_id(state.dataset), state.to_json(), revision)
+
+
+def spent(world: World) -> dict[str, Any]:
+    """What the month's ledger says."""
+    jobs = world.datasets._parts.ledger.month("2026-11").jobs
+    return {job: (entry.spent, entry.seconds) for job, entry in jobs.items()}
+
+
 def outcome(world: World) -> dict[str, Any]:
     """Everything that must not depend on who died when."""
     status = world.status()
@@ -47,6 +89,8 @@ def outcome(world: World) -> dict[str, Any]:
         "status": {k: status[k] for k in ("phase", "outcome", "version", "attempt", "settled")},
         "champion": champion.get("training_job"),
         "jobs": world.jobs,
+        "instances": (status["instances"], status["instances_refused"]),
+        "spent": spent(world),
         "packages": [(p.arn, p.approval) for p in world.registry.packages.values()],
         "endpoints": {n: (e.status, e.config) for n, e in world.endpoints.endpoints.items()},
         "history": world.happened(),
@@ -55,7 +99,15 @@ def outcome(world: World) -> dict[str, Any]:
     }
 
 
-SCENES = [first_drop, second_drop, worse, unlike_keras, failing]
+SCENES = [
+    first_drop,
+    second_drop,
+    worse,
+    unlike_keras,
+    failing,
+    without_gpus,
+    approved_at_any_cost,
+]
 
 
 @pytest.mark.parametrize("scene", SCENES)
