@@ -20,6 +20,9 @@ PAGE = 20  # versions of a history's answer
 class Datasets(DatasetStatuses, Protocol):
     """What the API needs of flow 1."""
 
+    def rollback(self, name: str, to: str | None, who: str, reason: str) -> Mapping[str, Any]:
+        """Bring an earlier model live again; the status. Raises DatasetNotFound, Conflict."""
+
     def retrain(self, name: str) -> Mapping[str, Any]:
         """Train the present version once more; the status. Raises DatasetNotFound, Conflict."""
 
@@ -95,6 +98,7 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
                 "report": "GET /datasets/{name}/report",
                 "history": "GET /datasets/{name}/history",
                 "version": "GET /datasets/{name}/history/{version}",
+                "rollback": "POST /datasets/{name}/rollback",
                 "retrain": "POST /datasets/{name}/retrain",
                 "batch": "GET /batches/{name}",
             },
@@ -130,6 +134,13 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
     @route("/datasets/{name}/history/{version}", "GET")
     def version(name: str, version: str) -> Mapping[str, Any]:
         return services().datasets.version(name, version, services().links.to)
+
+    @route("/datasets/{name}/rollback", "POST")
+    def rollback(name: str) -> http.JsonResponse:
+        wish, who = http.wish_of(blueprint.current_request)
+        to = (wish.get("to") or "").strip() or None
+        status = services().datasets.rollback(name, to, who, wish.get("reason") or "")
+        return http.answer(status, 202)
 
     @route("/datasets/{name}/retrain", "POST")
     def retrain(name: str) -> http.JsonResponse:

@@ -21,6 +21,7 @@ from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.service_settings import ServiceSettings
 from chalicelib.datasets.state import Outcome, Phase, State
 
+LONGEST_REASON = 500  # characters
 TRY_AGAIN_SECONDS = 3600  # after hosting did not come up
 
 # What a change overwrites of the run that it interrupts.
@@ -59,6 +60,7 @@ def is_live(state: State, target: Left) -> bool:
 def rolled_back(parts: Parts, state: State, target: Left, who: str, reason: str) -> State:
     """The state in which `target` is on its way to be live again."""
     assert state.champion is not None
+    reason = " ".join(reason.split())[:LONGEST_REASON]
     change = Change(
         Why.ROLLBACK,
         target.version,

@@ -24,7 +24,7 @@ def find(parts: Parts, state: State, to: str | None) -> Left:
         going_live = state.phase in (Phase.VERIFYING, Phase.DEPLOYING) and state.changing is None
         return live if going_live else _before(parts, state)
     found = [*_of_item(state), live]
-    fitting = [one for one in found if _fits(one.version, one.training_job, to)]
+    fitting = [one for one in found if fits(one.version, one.training_job, to)]
     if not fitting:
         fitting = [_once_approved(state, found) for found in _in_registry(parts, state, to)]
     jobs = {one.training_job: one for one in fitting}
@@ -76,13 +76,13 @@ def _in_registry(parts: Parts, state: State, to: str) -> list[Package]:
     group = parts.names.group(state.dataset)
     found: list[Package] = []
 
-    def fits(package: Package) -> bool:
+    def meant(package: Package) -> bool:
         own = package.properties
-        if _fits(own.get("dataset_version", ""), own.get("training_job", ""), to):
+        if fits(own.get("dataset_version", ""), own.get("training_job", ""), to):
             found.append(package)
         return False
 
-    parts.registry.search(group, fits)
+    parts.registry.search(group, meant)
     approved = [package for package in found if package.approval == Approval.APPROVED]
     return (approved or found)[::-1]  # the newest last
 
@@ -102,7 +102,8 @@ def _left(package: Package) -> Left:
     return Left(own.get("dataset_version", ""), own.get("training_job", ""), package.arn)
 
 
-def _fits(version: str, job: str, to: str) -> bool:
+def fits(version: str, job: str, to: str) -> bool:
+    """Does `to` name this version or this training job?"""
     if to == job or (job.endswith(f"-{to}") and to.count("-") == 1):
         return True
     return len(to) >= FEWEST and version.startswith(to.lower())

@@ -22,11 +22,12 @@ class DatasetStatuses(Protocol):
 
 @dataclass(frozen=True)
 class Champion:
-    """The model that is live for a dataset."""
+    """The model that is live for a dataset, and the endpoint that answers as it."""
 
     dataset: str
     training_job: str
     version: str
+    endpoint: str
 
 
 class Choice:
@@ -98,4 +99,9 @@ def _champion(status: Mapping[str, Any]) -> Champion | None:
     raw = status["champion"]
     if raw is None:
         return None
-    return Champion(str(status["dataset"]), str(raw["training_job"]), str(raw["version"]))
+    return Champion(
+        str(status["dataset"]),
+        str(raw["training_job"]),
+        str(raw["version"]),
+        str(status["endpoint"]),
+    )

@@ -13,6 +13,7 @@ from chalice.deploy.validate import validate_route_content_types, validate_route
 
 from chalicelib import api, errors
 from chalicelib.predict.choice import Choice
+from chalicelib.predict.patience import Patience
 from chalicelib.predict.service import Predictor
 from tests.unit.predict.fakes import ANSWER, MemoryDatasets, MemoryRuntime
 
@@ -25,6 +26,16 @@ class MemoryBatches:
         if batch != "known":
             raise errors.BatchNotFound("Nothing has come for that batch.")
         return {"batch": batch, "phase": "Done"}
+
+
+def hurried() -> Patience:
+    """Whose time flies: no test waits."""
+    now = [0.0]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    return Patience(clock=lambda: now[0], pause=pause)
 
 
 class MemoryLinks:
@@ -46,7 +57,7 @@ class Api:
         self, datasets: MemoryDatasets, runtime: MemoryRuntime, key_required: bool = False
     ) -> None:
         self.datasets, self.runtime = datasets, runtime
-        predictor = Predictor("local", Choice(datasets, ""), runtime)
+        predictor = Predictor(Choice(datasets, ""), lambda _left: runtime, hurried())
         services = api.Services("local", predictor, datasets, MemoryBatches(), MemoryLinks())
         self.app = Chalice("test", configure_logs=False)
         api.install(self.app, lambda: services, key_required=key_required)
@@ -233,6 +244,11 @@ def test_reading_and_retraining(calls: Api) -> None:
     for headers in (None, {"Content-Type": FORM}):
         answer = calls.call("POST", "/datasets/{name}/retrain", b"", headers, name="digits")
         assert (answer.status, answer.body["dataset"]) == (202, "digits")
+    wish = b'{"to": "0123abcd", "reason": "bags for coats", "by": "anna"}'
+    for body, to, who in ((wish, "0123abcd", "anna"), (b"", None, "somebody")):
+        answer = calls.call("POST", "/datasets/{name}/rollback", body, name="digits")
+        assert (answer.status, answer.body["dataset"]) == (202, "digits")
+        assert calls.datasets.rollbacks[-1][:3] == ("digits", to, who)
     assert calls.call("GET", "/batches/{name}", name="known").body["phase"] == "Done"
     assert_error(calls.call("GET", "/batches/{name}", name="other"), 404, "batch_not_found")
     index = calls.call("GET", "/").body
@@ -247,11 +263,12 @@ def test_wrong_method_is_ours_too(calls: Api) -> None:
 
 @pytest.mark.parametrize("key_required", [True, False])
 def test_chalice_can_package_the_routes(key_required: bool) -> None:
-    app = Api(MemoryDatasets(), MemoryRuntime(), key_required).app
+    calls = Api(MemoryDatasets(), MemoryRuntime(), key_required)
+    app = calls.app
     validate_routes(app.routes)
     validate_route_content_types(app.routes, app.api.binary_types)
     entries = [entry for methods in app.routes.values() for entry in methods.values()]
-    assert len(entries) == 8
+    assert len(entries) == 1 + len(calls.call("GET", "/").body["links"])  # each is told of
     assert {bool(entry.api_key_required) for entry in entries} == {key_required}
     assert "*/*" in app.api.binary_types
     assert set(entries[0].content_types) <= set(app.api.binary_types)

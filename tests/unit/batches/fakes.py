@@ -215,6 +215,7 @@ class MemoryDatasets:
             "phase": "Live" if job else "Training",
             "message": "Serving." if job else "Epoch 3 of 8.",
             "champion": champion,
+            "endpoint": f"pigeonhole-local-{name}",
         }
 
     def list(self) -> list[dict[str, Any]]:

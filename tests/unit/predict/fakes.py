@@ -16,6 +16,7 @@ class MemoryDatasets:
     def __init__(self, **champions: str | None) -> None:
         self.champions = champions
         self.retrained: list[str] = []
+        self.rollbacks: list[tuple[str, str | None, str, str]] = []
 
     def status(self, name: str) -> dict[str, Any]:
         if name not in self.champions:
@@ -25,6 +26,7 @@ class MemoryDatasets:
             "dataset": name,
             "phase": "Live" if job else "Training",
             "message": "serving" if job else "Epoch 3 of 8.",
+            "endpoint": f"pigeonhole-local-{name}",
             "champion": None if job is None else {"training_job": job, "version": "a" * 64},
         }
 
@@ -35,19 +37,29 @@ class MemoryDatasets:
         self.retrained.append(name)
         return self.status(name)
 
+    def rollback(self, name: str, to: str | None, who: str, reason: str) -> dict[str, Any]:
+        self.rollbacks.append((name, to, who, reason))
+        return self.status(name)
+
     def report_key(self, name: str) -> str:
         return f"reports/{name}/{self.status(name)['champion']['training_job']}/index.html"
 
 
 class MemoryRuntime:
-    """Answers what it was made with, or raises it; `asked` is what it was called with."""
+    """Answers what it was made with, or raises it; `asked` is what it was called with.
 
-    def __init__(self, answer: bytes | Exception = ANSWER) -> None:
+    `first` are raised by the first calls, in order.
+    """
+
+    def __init__(self, answer: bytes | Exception = ANSWER, *first: Exception) -> None:
         self.answer = answer
+        self.first = list(first)
         self.asked: list[tuple[str, bytes, str, str]] = []
 
     def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
         self.asked.append((endpoint, body, content_type, accept))
+        if self.first:
+            raise self.first.pop(0)
         if isinstance(self.answer, Exception):
             raise self.answer
         return Answer(self.answer, "application/json")
