@@ -117,6 +117,23 @@ def test_json_and_uploads_come_back(storage: Storage) -> None:
     assert len(storage.get_bytes("big")) == 100_000
 
 
+def test_a_write_over_what_was_read_is_refused_where_it_changed(storage: Storage) -> None:
+    storage.put_json_over("r.json", {"n": 1}, None)
+    with pytest.raises(ObjectChanged):
+        storage.put_json_over("r.json", {"n": 9}, None)
+    read = storage.head("r.json")
+    assert read is not None
+    storage.put_json_over("r.json", {"n": 2}, read.etag)
+    with pytest.raises(ObjectChanged):
+        storage.put_json_over("r.json", {"n": 9}, read.etag)
+    assert storage.get_json("r.json") == {"n": 2}
+    storage.delete("r.json")
+    with pytest.raises(ObjectChanged):
+        storage.put_json_over("r.json", {"n": 9}, read.etag)
+    storage.put_json_over("r.json", {"n": 3}, None)
+    assert storage.get_json("r.json") == {"n": 3}
+
+
 def test_open_multipart_uploads_are_seen_below_their_prefix(storage: Storage) -> None:
     assert storage.open_uploads("datasets/x/") == []
     key = "datasets/x/ä b+c.csv"
