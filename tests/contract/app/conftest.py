@@ -14,7 +14,8 @@ from chalicelib.aws.endpoints import Endpoints, Runtime, SageMakerEndpoints, Sag
 from chalicelib.aws.registry import Registry, SageMakerRegistry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Table
-from chalicelib.aws.training import SageMakerTraining, Training
+from chalicelib.aws.training import ENDED, SageMakerTraining, Training
+from localcloud.trouble import Rule
 from tests.contract.sagemaker.conftest import (
     Running,
     client,
@@ -69,6 +70,8 @@ class SageMaker:
     model_url: str
     settle: Callable[[str], None]  # until the endpoint stands still
     training_request: Callable[[str], dict[str, Any]]
+    end_job: Callable[[str], None]  # until the training job has ended
+    deny: Callable[[str], None]  # the account's limit for this instance type is 0 from now on
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +89,24 @@ def sagemaker(request: pytest.FixtureRequest) -> SageMaker:
             endpoints.advance()
 
         storage = MemoryStorage("bucket", lambda: datetime.now(UTC))
+        training = MemoryTraining()
+
+        def deny_in_memory(kind: str) -> None:
+            training.limits[kind] = (
+                f"The account-level service limit '{kind} for training job usage' is 0 Instances, "
+                "with current utilization of 0 Instances and a request delta of 1 Instances."
+            )
+
         return SageMaker(
-            MemoryTraining(),
+            training,
             registry,
             endpoints,
             MemoryRuntime(storage, registry, endpoints),
             "s3://bucket/model.tar.gz",
             settle,
             lambda name: {"TrainingJobName": name},
+            lambda name: training.end(name, "Completed"),
+            deny_in_memory,
         )
     found: Running = request.getfixturevalue("service")
     adapters = SageMakerEndpoints(found.api)
@@ -105,12 +118,26 @@ def sagemaker(request: pytest.FixtureRequest) -> SageMaker:
     def wait(name: str) -> None:
         wait_until(lambda: still(name), f"{name} stands still")
 
+    jobs = SageMakerTraining(found.api)
+
+    def end_job(name: str) -> None:
+        def ended() -> bool:
+            job = jobs.describe(name)
+            return job is not None and job.status in ENDED
+
+        wait_until(ended, f"{name} ends")
+
+    def deny(kind: str) -> None:
+        found.trouble.add(Rule("quota", kind))
+
     return SageMaker(
-        SageMakerTraining(found.api),
+        jobs,
         SageMakerRegistry(found.api),
         adapters,
         SageMakerRuntime(found.runtime),
         found.artifact(name="one"),
         wait,
         found.training_request,
+        end_job,
+        deny,
     )

@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.aws.endpoints import Serverless
 from chalicelib.aws.registry import Approval
-from chalicelib.errors import RequestRefused, ResourceNotFound, Unavailable
+from chalicelib.datasets import shortage
+from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
 from tests.contract.app.conftest import SageMaker
 
 ROLE = "arn:aws:iam::000000000000:role/execution"
@@ -53,6 +54,30 @@ def test_a_training_job_is_made_once(sagemaker: SageMaker) -> None:
     assert found is not None
     assert found.name == job
     assert found.status in ("InProgress", "Completed")
+
+
+def test_a_job_tells_what_it_ran_on_and_was_billed(sagemaker: SageMaker) -> None:
+    job = name("j")
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+    sagemaker.training.create(sagemaker.training_request(job) | {"ResourceConfig": resources})
+    started = sagemaker.training.describe(job)
+    assert started is not None
+    assert (started.instance_type, started.instance_count, started.spot) == ("ml.m5.large", 1, False)
+    sagemaker.end_job(job)
+    ended = sagemaker.training.describe(job)
+    assert ended is not None
+    assert ended.training_seconds >= 1
+    assert ended.billable_seconds >= 1
+
+
+def test_a_quota_is_told_apart_and_makes_no_job(sagemaker: SageMaker) -> None:
+    job, resources = name("j"), {"InstanceCount": 1, "VolumeSizeInGB": 10}
+    denied = {"ResourceConfig": {"InstanceType": "ml.g6.xlarge", **resources}}
+    sagemaker.deny("ml.g6.xlarge")
+    with pytest.raises(LimitReached) as refused:
+        sagemaker.training.create(sagemaker.training_request(job) | denied)
+    assert shortage.too_small(str(refused.value)) == "the account's limit is 0"
+    assert sagemaker.training.describe(job) is None
 
 
 def test_a_request_that_is_refused_for_good_is_told_apart(sagemaker: SageMaker) -> None:

@@ -54,6 +54,12 @@ def test_items_are_sorted_and_by_prefix(table: Table) -> None:
     assert [item.state["id"] for item in table.items("dataset/")] == ["dataset/a", "dataset/b"]
 
 
+def test_what_nobody_is_reconciled_by_has_no_mark(table: Table) -> None:
+    table.put("costs/2026-11", {"jobs": {}}, 0)
+    table.put("dataset/a", {}, 0)
+    assert [mark.id for mark in table.marks()] == ["dataset/a"]
+
+
 def test_marks_say_what_the_sweep_needs_and_stay_in_step(table: Table) -> None:
     now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     table.put("dataset/b", {"unsettled": True, "updated": now.isoformat()}, 0)
