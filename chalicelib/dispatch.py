@@ -38,14 +38,16 @@ DAY_SECONDS = 86400
 
 
 class Dispatcher:
-    """`reconcilers` by owner take a name; `workers` by kind take the message's fields; `retrain`
-    takes a dataset's name and the id of who asks."""
+    """`reconcilers` by owner take a name, and `watchers` where all that happened is that files came
+    or went; `workers` by kind take the message's fields; `retrain` takes a dataset's name and the
+    id of who asks."""
 
     def __init__(
         self,
         *,
         stage: str,
         reconcilers: Mapping[names.Owner, Reconcile],
+        watchers: Mapping[names.Owner, Reconcile],
         workers: Mapping[str, Work],
         retrain: Retrain,
         storage: Storage,
@@ -59,6 +61,7 @@ class Dispatcher:
     ) -> None:
         self._sagemaker = names.SageMakerNames(stage)
         self._reconcilers = reconcilers
+        self._watchers = watchers
         self._workers = workers
         self._retrain = retrain
         self._storage = storage
@@ -76,21 +79,25 @@ class Dispatcher:
         """Handle SQS records of the events queue; the failed ones in SQS's partial-batch form."""
         messages = [Message.of(record) for record in records]
         wanted: dict[str, list[Message]] = {}  # id → the messages that named it
+        uploads: set[str] = set()  # ids that only files named, which came or went
         with self._delivery(self._events_queue, messages, invocation) as delivery:
             for message in messages:
                 try:
-                    ids = self._ids(message)
+                    named = self._named(message)
                 except Exception as error:
                     self._log.exception("a message could not be taken up", message_id=message.id)
                     delivery.fail([message], error)
                 else:
-                    for id in ids:
+                    for id, by_file in named:
+                        if not by_file:
+                            uploads.discard(id)
+                        elif id not in wanted:
+                            uploads.add(id)
                         wanted.setdefault(id, []).append(message)
             for id, named_by in _freshest_first(wanted):
                 delivery.begin(named_by)
                 try:
-                    owner, name = names.parse_id(id)
-                    self._reconcilers[owner](name)
+                    self._reconcile(id, id in uploads)
                 except Exception as error:
                     self._log.exception("reconcile failed", id=id)
                     delivery.fail(named_by, error)
@@ -127,13 +134,21 @@ class Dispatcher:
             logger=self._log,
         )
 
-    def _ids(self, message: Message) -> list[str]:
-        ids: list[str] = []
+    def _reconcile(self, id: str, upload: bool) -> None:
+        owner, name = names.parse_id(id)
+        if upload and owner in self._watchers:
+            self._watchers[owner](name)
+        else:
+            self._reconcilers[owner](name)
+
+    def _named(self, message: Message) -> list[tuple[str, bool]]:
+        """Whom the message names, and whether by a file that came or went."""
+        named: list[tuple[str, bool]] = []
         for event in events.parse(message.body):
             id = self._id(event, message)
             if id is not None:
-                ids.append(id)
-        return ids
+                named.append((id, isinstance(event, events.ObjectEvent)))
+        return named
 
     def _id(self, event: events.Event, message: Message) -> str | None:
         match event:

@@ -149,6 +149,7 @@ def dispatcher() -> Dispatcher:
             names.Owner.DATASET: datasets().reconcile,
             names.Owner.BATCH: batches().reconcile,
         },
+        watchers={names.Owner.DATASET: datasets().watch},
         workers={
             "preflight": datasets().preflight,
             "reports": datasets().publish,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -196,7 +196,7 @@ class Storage:
         """Remove the current version (a versioned bucket keeps it behind a marker)."""
         self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+    def open_uploads(self, prefix: str) -> Sequence[OpenUpload]:
         """Multipart uploads under way below the prefix, the first 1,000 by key."""
         raw = self._client.list_multipart_uploads(
             Bucket=self.bucket,

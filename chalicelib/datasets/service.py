@@ -65,6 +65,7 @@ STEPS: Mapping[Phase, Callable[[Parts, State], Move]] = {
     Phase.DEPLOYING: restoring.deploy,
     Phase.LIVE: intake.consider,
 }
+UNMOVED_BY_FILES = (Phase.TRAINING, Phase.JUDGING, Phase.VERIFYING, Phase.DEPLOYING)
 MOST_STEPS = 30  # in one call; who needs more is woken again
 
 
@@ -111,6 +112,13 @@ class Datasets:
             except RevisionConflict:
                 continue  # somebody else was first: look again from where they left it
         self._parts.queues.wake(names.dataset_id(name), 1)
+
+    def watch(self, name: str) -> None:
+        """Reconcile because files came or went. Who has a run to finish looks at them after it: a
+        hundred thousand images need not ask SageMaker how the job stands."""
+        item = self._table.get(names.dataset_id(name))
+        if item is None or State.from_json(item.state).phase not in UNMOVED_BY_FILES:
+            self.reconcile(name)
 
     def preflight(self, fields: Mapping[str, Any]) -> None:
         """Check a version's CSVs and report (in the `work` function), then wake the reconciler."""

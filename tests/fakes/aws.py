@@ -98,7 +98,7 @@ class MemoryStorage(Storage):
     def begin_upload(self, key: str) -> None:
         self.uploading[key] = OpenUpload(key, f"upload of {key}", self._now())
 
-    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+    def open_uploads(self, prefix: str) -> Sequence[OpenUpload]:
         return [self.uploading[key] for key in sorted(self.uploading) if key.startswith(prefix)]
 
     def last_part(self, upload: OpenUpload) -> datetime | None:

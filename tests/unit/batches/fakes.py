@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -120,7 +120,7 @@ class MemoryStorage(Storage):
         del self.objects[key]
         self._tick()
 
-    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+    def open_uploads(self, prefix: str) -> Sequence[OpenUpload]:
         return [OpenUpload(prefix + "big.zip", "1", self._now())] if self.uploading else []
 
 

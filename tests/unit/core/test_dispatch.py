@@ -45,6 +45,7 @@ class Office:
                 Owner.DATASET: lambda name: self._reconcile(f"dataset/{name}"),
                 Owner.BATCH: lambda name: self._reconcile(f"batch/{name}"),
             },
+            watchers={Owner.DATASET: lambda name: self._reconcile(f"watched/{name}")},
             workers={"preflight": self._work},
             retrain=self._retrain,
             storage=self.storage,
@@ -112,7 +113,7 @@ def office() -> Office:
 @pytest.mark.parametrize(
     ("recorded", "id"),
     [
-        ("s3-object-created", "dataset/fashion-mnist"),
+        ("s3-object-created", "watched/fashion-mnist"),
         ("training-job-failed", "dataset/fashion-mnist"),
         ("endpoint-in-service", "dataset/fashion-mnist"),
         ("model-package-approved", "dataset/fashion-mnist"),
@@ -123,6 +124,14 @@ def office() -> Office:
 def test_each_event_reconciles_its_owner(office: Office, recorded: str, id: str) -> None:
     assert office.events((EVENTS / f"{recorded}.json").read_text()) == []
     assert office.reconciled == [id]
+
+
+def test_files_alone_are_watched_and_anything_else_reconciles(office: Office) -> None:
+    files = [created(f"datasets/fm/{i}.csv") for i in range(3)]
+    office.events(*files)
+    office.events(files[0], wake("dataset/fm"), files[1])
+    office.events(wake("dataset/fm"), files[0])
+    assert office.reconciled == ["watched/fm", "dataset/fm", "dataset/fm"]
 
 
 def test_s3s_test_event_is_swallowed(office: Office) -> None:

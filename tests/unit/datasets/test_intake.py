@@ -233,6 +233,23 @@ def test_watching_a_large_upload_lists_it_no_oftener_than_it_must(world: World) 
     assert len(world.queues.woken) < 10
 
 
+def test_files_that_land_while_a_job_runs_ask_nothing_of_sagemaker(world: World) -> None:
+    world.put("a.csv", good(1))
+    world.ready()
+    world.until("Training")
+    world.put("a.csv", good(2))
+    described, listings = [], world.storage.listings
+    describe = world.training.describe
+    world.training.describe = lambda name: described.append(name) or describe(name)  # type: ignore[func-returns-value,method-assign]
+    for _ in range(50):
+        world.datasets.watch(DATASET)
+    assert (described, world.storage.listings) == ([], listings)
+    assert world.settle()["champion"]["training_job"] == world.jobs[1]
+    world.put("a.csv", good(3))
+    world.datasets.watch(DATASET)
+    assert world.status()["phase"] == "Waiting"
+
+
 def test_events_that_change_nothing_in_a_large_dataset_list_it_now_and_then(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,8 @@ def test_a_settings_file_that_changes_while_it_is_read_is_read_as_it_is_then() -
     world = World()
     world.put("a.csv", good())
     world.put("dataset.json", b'{"keep_versions": 3}')
-    listed, listings = world.storage.list, []
+    listed = world.storage.list
+    listings: list[str] = []
 
     def changing(prefix: str) -> Any:
         found = list(listed(prefix))
