@@ -305,11 +305,21 @@ def package(stage: AwsStage = "dev") -> None:
 
 
 @app.command()
-def deploy(stage: AwsStage = "dev") -> None:
+def deploy(
+    stage: AwsStage = "dev",
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="E-MAIL",
+            help="Who hears of refusals, approvals to give and models gone live; '' for nobody.",
+            show_default="as before",
+        ),
+    ] = None,
+) -> None:
     """Deploy to your AWS account."""
     from cli.commands import deploy as command
 
-    _run(lambda: command.deploy(stage))
+    _run(lambda: command.deploy(stage, notify))
 
 
 @app.command()

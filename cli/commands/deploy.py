@@ -26,12 +26,15 @@ def package(stage: str) -> int:
     return 0
 
 
-def deploy(stage: str) -> int:
-    """Create or update the stage's stack; says where it is."""
+def deploy(stage: str, email: str | None = None) -> int:
+    """Create or update the stage's stack; says where it is.
+
+    email: who gets the notices; None: whoever did.
+    """
     _refuse_local(stage, "up")
     console = make_console()
     with console.status(f"Deploying stage {stage}"):
-        done = deploy_stack(boto3.Session(), REPOSITORY, stage, BUILD, console.print)
+        done = deploy_stack(boto3.Session(), REPOSITORY, stage, BUILD, console.print, email=email)
     console.print(f"Stage {stage} is deployed.", style="bold green")
     console.print(f"  bucket    s3://{done.bucket}")
     console.print(f"  HTTP API  {done.api}")
@@ -40,6 +43,9 @@ def deploy(stage: str) -> int:
             "  API key   aws apigateway get-api-key --include-value --query value --output text "
             f"--api-key {done.api_key_id}"
         )
+    console.print(f"  notices   {done.outputs['NotificationTopicArn']}")
+    if email:
+        console.print(f"AWS has asked {email} to confirm: notices go out from then on.")
     return 0
 
 

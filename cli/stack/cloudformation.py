@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -87,23 +87,33 @@ class Stack:
             )
         return status
 
-    def apply(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    def apply(
+        self,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        kept: Collection[str] = (),
+    ) -> bool:
         """Create or update the stack and wait; False when nothing was to change.
 
-        Raises DeployFailed.
+        `kept` names parameters that keep the value that they have in the stack, where `parameters`
+        gives none. Raises DeployFailed.
         """
         self._skip_old_events()
+        stack = self._describe()
+        had = {entry["ParameterKey"] for entry in (stack or {}).get("Parameters", ())}
+        keep = [name for name in kept if name in had and name not in parameters]
         asked = {
             "StackName": self.name,
             "TemplateBody": json.dumps(template, separators=(",", ":")),
             "Parameters": [
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
+            ]
+            + [{"ParameterKey": key, "UsePreviousValue": True} for key in keep],
             "Capabilities": _CAPABILITIES,
             "Tags": [{"Key": "pigeonhole:stack", "Value": self.name}],
         }
         try:
-            if self.status() is None:
+            if stack is None:
                 self._client.create_stack(**asked)
             else:
                 self._client.update_stack(**asked)

@@ -23,6 +23,7 @@ from cli.stack.template import located
 
 LOCAL = "local"
 _BUCKET = "DataBucket"  # logical id
+_EMAIL = "NotificationEmail"  # parameter
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,12 @@ def deploy(
     stage: str,
     build: Path,
     progress: Progress = silent,
+    *,
+    email: str | None = None,
 ) -> Deployed:
     """Deploy `repo` as `stage`; `build` is where packages are kept.
+
+    `email` gets the notices, "" nobody does, None: whoever did.
 
     Safe to repeat, after a kill too: without changes nothing happens, and a data bucket that lost
     its stack is taken into a new one. Raises StackError.
@@ -113,10 +118,11 @@ def deploy(
         "Stage": stage,
         "CodeVersion": code.version,
         **training_image_parameters(where.region),
+        **({} if email is None else {_EMAIL: email}),
     }
     verb = "creating" if status is None else "updating"
     progress(f"{verb} stack {where.stack}")
-    changed = stack.apply(located(packaged.template, where.artifacts, key), parameters)
+    changed = stack.apply(located(packaged.template, where.artifacts, key), parameters, {_EMAIL})
     if not changed:
         progress(f"stack {where.stack} is up to date")
     _upload_code(buckets, where, code)

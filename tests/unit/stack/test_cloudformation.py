@@ -20,12 +20,15 @@ class ScriptedCloudFormation:
         self.events: list[dict[str, str]] = []
         self.calls: list[str] = []
         self.refusal: ClientError | None = None
+        self.parameters: list[str] = []
+        self.asked: dict[str, Any] = {}
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status is None:
             raise client_error(f"Stack with id {StackName} does not exist")
-        return {"Stacks": [{"StackStatus": status, "Outputs": []}]}
+        parameters = [{"ParameterKey": name, "ParameterValue": "x"} for name in self.parameters]
+        return {"Stacks": [{"StackStatus": status, "Outputs": [], "Parameters": parameters}]}
 
     def describe_stack_events(self, StackName: str) -> dict[str, Any]:
         return {"StackEvents": self.events}
@@ -34,6 +37,7 @@ class ScriptedCloudFormation:
         self._called("create")
 
     def update_stack(self, **asked: Any) -> None:
+        self.asked = asked
         self._called("update")
 
     def delete_stack(self, **asked: Any) -> None:
@@ -71,6 +75,22 @@ def test_no_stack_is_created() -> None:
     assert stack(client).settle() is None
     assert stack(client).apply({}, {})
     assert client.calls == ["create"]
+
+
+def test_what_an_update_does_not_name_keeps_its_value_where_it_is_to_be_kept() -> None:
+    client = ScriptedCloudFormation("UPDATE_COMPLETE")
+    client.parameters = ["Stage", "NotificationEmail"]
+    subject = stack(client)
+    client.after_call = ["UPDATE_COMPLETE"]
+    subject.apply({}, {"Stage": "dev"}, {"NotificationEmail", "Unknown"})
+    assert client.asked["Parameters"] == [
+        {"ParameterKey": "Stage", "ParameterValue": "dev"},
+        {"ParameterKey": "NotificationEmail", "UsePreviousValue": True},
+    ]
+    subject.apply({}, {"NotificationEmail": ""}, {"NotificationEmail"})
+    assert client.asked["Parameters"] == [
+        {"ParameterKey": "NotificationEmail", "ParameterValue": ""}
+    ]
 
 
 def test_a_stack_without_changes_is_left_alone() -> None:
