@@ -27,6 +27,18 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A rollback, or a move to other hosting (`why`); `outcome` None while it is under way."""
+
+    why: str
+    training_job: str
+    who: str
+    outcome: str | None
+    message: str
+    asked: str
+
+
+@dataclass(frozen=True)
 class DatasetStatus:
     """Where a dataset stands; the fields are those of the API's JSON."""
 
@@ -43,11 +55,13 @@ class DatasetStatus:
     endpoint: str | None
     preset: str | None = None
     instances: str | None = None
+    former: tuple[str, ...] = ()  # training jobs of former champions, the newest first
+    change: Change | None = None
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> DatasetStatus:
         """From the API's JSON."""
-        champion = body.get("champion")
+        champion, change = body.get("champion"), body.get("change")
         return DatasetStatus(
             dataset=body["dataset"],
             phase=body["phase"],
@@ -68,6 +82,16 @@ class DatasetStatus:
             endpoint=body.get("endpoint"),
             preset=body.get("preset"),
             instances=body.get("instances"),
+            former=tuple(one["training_job"] for one in body.get("former") or ()),
+            change=change
+            and Change(
+                change["why"],
+                change["training_job"],
+                tame(change["who"]),
+                change["outcome"],
+                tame(change["message"]),
+                change["asked"],
+            ),
         )
 
 
@@ -149,6 +173,14 @@ class Api:
     def retrain(self, name: str) -> DatasetStatus:
         """Ask for the present data to be trained once more; the status. Raises ApiError."""
         return DatasetStatus.parse(self._parsed(self._http.post(f"/datasets/{name}/retrain")))
+
+    def rollback(self, name: str, to: str | None, *, reason: str, by: str) -> DatasetStatus:
+        """Ask for an earlier model (None: the one before) to be live; the status. Raises
+        ApiError."""
+        wish = {"to": to, "reason": reason, "by": by}
+        return DatasetStatus.parse(
+            self._parsed(self._http.post(f"/datasets/{name}/rollback", json=wish))
+        )
 
     def history(self, name: str, after: str | None = None) -> dict[str, Any]:
         """What became of a dataset's versions, the newest first; `after`: of older ones than that.

@@ -107,7 +107,7 @@ def follow_dataset(
     job: str | None = None
     waiting.say(PHASES["Waiting"])
     while True:
-        status = _patient(lambda: api.dataset(name), sleep)
+        status = patient(lambda: api.dataset(name), sleep)
         if ready.taken_up(status.ready if status else None, waiting) and status:
             if status.phase in ("Training", "Judging") and status.training_job != job:
                 job = status.training_job
@@ -128,7 +128,7 @@ def follow_batch(
     """The status once the batch that ended with this `_READY`, or a later one, is through."""
     waiting.say(PHASES["Waiting"])
     while True:
-        status = _patient(lambda: api.batch(name), sleep)
+        status = patient(lambda: api.batch(name), sleep)
         if ready.taken_up(status.ready if status else None, waiting) and status:
             if status.settled:
                 return status
@@ -149,7 +149,7 @@ def _phase(phase: str, job: str | None) -> str:
     return f"{text} ({job})" if phase == "Training" and job else text
 
 
-def _patient(call: Callable[[], T], sleep: Sleep) -> T:
+def patient(call: Callable[[], T], sleep: Sleep) -> T:
     """A look may fail for a moment (a cold function, a restart) without ending the wait."""
     for _ in range(RETRIES):
         try:

@@ -30,6 +30,16 @@ Stage = Annotated[
     str | None, typer.Option(help="A stage in your AWS account instead of the local cloud.")
 ]
 AwsStage = Annotated[str, typer.Option(help="dev or prod, of .chalice/config.json.")]
+OfDataset = Annotated[str, typer.Argument(metavar="DATASET", help="Whose model.")]
+Version = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[VERSION]",
+        help="The beginning of a version, or a training job.",
+        show_default="the one that waits",
+    ),
+]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
 Dataset = Annotated[str | None, typer.Option(help="Whose model is asked.")]
 
 
@@ -166,6 +176,28 @@ def history(
             dataset, version, all_versions=all_versions, as_json=as_json, home=home, stage=stage
         )
     )
+
+
+@app.command()
+def rollback(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose model.")],
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VERSION]",
+            help="The beginning of a version, or a training job.",
+            show_default="the one that was live before",
+        ),
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the models.")] = "",
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Bring an earlier model live again, then follow until it is."""
+    from cli.commands import rollback as command
+
+    _run(lambda: command.rollback(dataset, version, reason=reason, home=home, stage=stage))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +105,17 @@ def stack_state(target: Target) -> str:
 
 
 def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType]:
-    """A line a dataset: phase, how good its live model is, what its message says.
+    """A line a dataset: phase, its live model, since when, the one before (as answers have it in
+    `model_version`), how good it is, what its message says.
 
     `option`: what a command line needs to mean this stage (Target.option).
     """
     if not found:
         yield Text(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
         return
-    table = _table("Dataset", "Phase", "Live model", "Held-out", "Trained", "Message")
+    table = _table(
+        "Dataset", "Phase", "Live model", "Since", "Before", "Held-out", "Trained", "Message"
+    )
     for item in found:
         champion = item.champion
         accuracy = champion.accuracy if champion else None
@@ -119,6 +123,8 @@ def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType
             item.dataset,
             item.phase,
             champion.training_job if champion else "none",
+            since(datetime.fromisoformat(champion.since)) if champion and champion.since else "",
+            item.former[0].removeprefix(f"{item.endpoint}-") if item.former else "",
             f"{accuracy:.1%}" if accuracy is not None else "",
             trained(item),
             item.message,
