@@ -32,23 +32,31 @@ def awaited(parts: Parts, state: State) -> State | Move:
         return _taken_up(parts, state, found)
     if state.publishing != job:
         until = iso(parts.clock() + timedelta(seconds=WAIT_SECONDS))
-        asked = replace(
-            state,
-            publishing=job,
-            publish_until=until,
-            message=f"the reports of training job {job} are being published",
+        message = f"the reports of training job {job} are being published"
+        return _ask(
+            parts,
+            replace(state, publishing=job, publish_until=until, message=message),
+            WAIT_SECONDS,
         )
-        # Behind the write: of reconcilers side by side, one asks.
-        ask = partial(parts.queues.work, "reports", dataset=state.dataset, job=job)
-        return rest(asked, wake=WAIT_SECONDS, then=ask)
     if state.publish_until is None:
         return state
     left = -parts.seconds_since(state.publish_until)
     if left > 0:
-        return rest(state, wake=math.ceil(left))
+        lease = 0.0 if state.lease_until is None else -parts.seconds_since(state.lease_until)
+        return rest(state, wake=math.ceil(lease)) if lease > 0 else _ask(parts, state, left)
     parts.logger.warning("reports take too long: going on without them", job=job)
     parts.queues.work("reports", dataset=state.dataset, job=job)
-    return replace(state, publish_until=None)
+    return replace(state, publish_until=None, lease_until=None)
+
+
+def _ask(parts: Parts, state: State, left: float) -> Move:
+    """Have them published, and ask again if they are not there after a while: each time as long
+    again as it took so far. `left`: of the seconds that the flow waits."""
+    lease = math.ceil(min(left, max(parts.settings.retry_seconds, WAIT_SECONDS - left)))
+    until = iso(parts.clock() + timedelta(seconds=lease))
+    # Behind the write: of reconcilers side by side, one asks. Should it die first, the lease ends.
+    ask = partial(parts.queues.work, "reports", dataset=state.dataset, job=state.training_job)
+    return rest(replace(state, lease_until=until), wake=lease, then=ask)
 
 
 def noticed(parts: Parts, state: State) -> State:
@@ -102,7 +110,13 @@ def _published(parts: Parts, dataset: str, job: str) -> Mapping[str, Any] | None
 
 
 def _taken_up(parts: Parts, state: State, found: Mapping[str, Any]) -> State:
-    state = replace(state, publishing=None, publish_until=None, report_problem=_problem(found))
+    state = replace(
+        state,
+        publishing=None,
+        publish_until=None,
+        lease_until=None,
+        report_problem=_problem(found),
+    )
     if not found.get("page"):
         return state
     state = replace(state, report=page(parts, state.dataset, str(found["training_job"])))

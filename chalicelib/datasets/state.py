@@ -102,7 +102,7 @@ class State:
     retrain: bool = False  # train the present version once more, asked for by a person
     package: str | None = None  # the model package of `training_job`
     check: int = 0  # counts preflights, so that an old report is not taken for the new one
-    lease_until: str | None = None  # when the preflight that was asked for is given up
+    lease_until: str | None = None  # when what the work function was asked for is asked for again
     asked_at: str | None = None  # when the live endpoint was told to change
     pieces: int = 0  # of the check under way, where it is cut, and how many of them are done
     pieces_done: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -166,13 +167,29 @@ def test_a_publisher_that_never_answers_is_not_waited_for(world: World) -> None:
         world.queues.asked = [m for m in world.queues.asked if "reports" not in m]
         assert world.step()
     status = world.status()
-    assert (status["outcome"], len(lost)) == ("Live", 2)
+    assert (status["outcome"], len(lost)) == ("Live", 4)
     assert "still being published" in status["message"]
     world.datasets.publish(lost[-1]["reports"])  # SQS delivers it again
     status = world.settle()
     assert status["report"].endswith("/index.html")
     assert "published" not in status["message"]
     assert world.datasets.report_key("fm").endswith("/index.html")
+
+
+def test_a_publisher_that_was_not_asked_is_asked_soon_after(world: World) -> None:
+    """The function died between its write and the message."""
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Training")
+    while not world.queues.sent["reports"]:
+        assert world.step()
+    world.queues.asked.clear()
+    began = world.now
+    while not world.queues.asked:
+        assert world.step()
+    assert world.now - began < timedelta(seconds=65)
+    assert world.settle()["report"].endswith("/index.html")
+    assert world.now - began < timedelta(seconds=180)
 
 
 def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
