@@ -5,13 +5,16 @@
     approve, turn_down   what the person says
     billed     after its end: what was billed takes the place of the most it could have cost
     withdraw   of a job that was never made
+    set_apart, count     of other jobs, which compare models
 
 A cap is a stage's (`PIGEONHOLE_BUDGET_…`) or a dataset's (`budget` in dataset.json): both hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from chalicelib.aws.training import ENDED, JobStatus, TrainingJob
 from chalicelib.clock import iso
@@ -126,6 +129,34 @@ def count(parts: Parts, job: TrainingJob, month: str | None = None) -> float | N
 
     parts.ledger.change(month or month_of(when), entered)
     return usd
+
+
+def set_apart(parts: Parts, request: Mapping[str, Any]) -> None:
+    """Enter a job that nobody is asked about (a judging job: minutes on a CPU) before it is made.
+
+    It is never refused, but what it may cost is not there for others meanwhile.
+    """
+    resources = request["ResourceConfig"]
+    price = read_prices(parts.storage).of(resources["InstanceType"])
+    runtime = request["StoppingCondition"]["MaxRuntimeInSeconds"]
+    name, run = request["TrainingJobName"], parts.names.parse_job(request["TrainingJobName"])
+    job = Asked(
+        job=name,
+        dataset=run.name if run else "",
+        seconds=effort.FIXED_SECONDS,
+        usd_per_hour=None if price is None else price * resources["InstanceCount"],
+        longest_seconds=runtime,
+    )
+    entry = Entry(job.dataset, job.estimated, job.most(runtime), iso(parts.clock()))
+    parts.ledger.change(
+        month_of(parts.clock()),
+        lambda month: None if name in month.jobs else month.with_job(name, entry),
+    )
+
+
+def forget(parts: Parts, job: str) -> None:
+    """Of a job that was set apart for, and then not made."""
+    parts.ledger.change(month_of(parts.clock()), lambda month: month.without(job))
 
 
 def stopped_by_cap(parts: Parts, state: State, job: TrainingJob) -> State | None:

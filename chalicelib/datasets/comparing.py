@@ -13,6 +13,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.training import JobStatus, TrainingJob
+from chalicelib.datasets import budget
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.judging_request import judging_request
@@ -66,9 +67,12 @@ def compared_again(parts: Parts, state: State, champion: Champion) -> Evaluation
 
 
 def _started(parts: Parts, state: State, champion: Champion, name: str) -> Move | str:
+    request = judging_request(parts, state, champion, name)
+    budget.set_apart(parts, request)
     try:
-        parts.training.create(judging_request(parts, state, champion, name))
+        parts.training.create(request)
     except RequestRefused as error:
+        budget.forget(parts, name)
         return f"SageMaker refuses the judging job {name}: {error}"
     return rest(replace(state, message=_waiting(state, champion, name)), wake=LOOK_AGAIN)
 

@@ -467,3 +467,22 @@ def test_an_approved_model_is_not_brought_live_by_turning_its_retraining_down(
     before = status["champion"]
     assert world.settle()["champion"] == before
     assert world.registry.packages[arn].approval == Approval.APPROVED
+
+
+def test_a_job_that_compares_models_is_set_apart_for_and_then_counted(world: World) -> None:
+    parts, name = world.datasets._parts, f"pigeonhole-local-{DATASET}-{'0' * 12}-1-j1"
+    request = {
+        "TrainingJobName": name,
+        "ResourceConfig": {"InstanceType": CPU, "InstanceCount": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3300},
+    }
+    for _ in range(2):
+        budget.set_apart(parts, request)
+    assert month(world).reserved(DATASET) == pytest.approx(0.23)
+    world.training.create(request)
+    world.training.end(name, "Completed")
+    job = world.training.describe(name)
+    assert job is not None
+    budget.count(parts, job)
+    budget.set_apart(parts, request)  # by a reconciler that is late
+    assert (month(world).reserved(), month(world).spent()) == (0, pytest.approx(0.23 / 6))
