@@ -38,40 +38,45 @@ def set_aside(files: Sequence[tuple[str, CsvFile]], settings: DatasetSettings) -
     Rows whose labels are unknown become bad ones where that keeps a file within its share; else
     they stay, for `checks` to refuse them by their label.
     """
-    share = SHARE if settings.bad_rows is None else settings.bad_rows
+    share = share_of(settings)
     for _, file in files:
         settle_labels(file)
     _leave_out_unknown(files, settings, share)
     found = SetAside()
     for _, file in files:
-        if len(file.bad) > _most(file, share) or file.unfinished:
+        if len(file.bad) > most_of(file.rows, share) or file.unfinished:
             found.problems.extend(_too_many(file, share))
         else:
             found.rows.extend(Problem(file.name, r.reason, r.line, r.column) for r in file.bad)
     found.problems.extend(_vanished(files, settings))
     if found.rows:
         total = sum(file.rows for _, file in files)
-        found.notes.append(_note(found.rows, total))
+        found.notes.append(note(found.rows, total))
     return found
 
 
-def _note(rows: Sequence[Problem], total: int) -> str:
-    first = rows[0]
-    one = len(rows) == 1
+def note(aside: Sequence[Problem], total: int, things: str = "row") -> str:
+    """What was set aside, of so many rows or images, in a sentence."""
+    one = len(aside) == 1
     return (
-        f"{len(rows):,} of {total:,} rows cannot be used and {'is' if one else 'are'} set aside "
-        f"({percent(len(rows) / total)}): {'' if one else 'first '}{first}"
+        f"{len(aside):,} of {total:,} {things}s cannot be used and {'is' if one else 'are'} set "
+        f"aside ({percent(len(aside) / total)}): {'' if one else 'first '}{aside[0]}"
     )
+
+
+def share_of(settings: DatasetSettings) -> float:
+    """What share of its rows a dataset may do without."""
+    return SHARE if settings.bad_rows is None else settings.bad_rows
+
+
+def most_of(rows: int, share: float) -> int:
+    """So many of these rows may be set aside."""
+    return int(rows * share + 1e-6)  # 0.001 of 3,000 is a little less than 3 in binary
 
 
 def percent(share: float) -> str:
     """A share for people: two digits that say something."""
     return f"{share * 100:.2g} %" if share < 0.995 else "100 %"
-
-
-def _most(file: CsvFile, share: float) -> int:
-    # 0.001 of 3,000 is a little less than 3 in binary.
-    return int(file.rows * share + 1e-6)
 
 
 def _too_many(file: CsvFile, share: float) -> Iterable[Problem]:
@@ -122,7 +127,7 @@ def _leave_out_unknown(
                 reason = f"label {label!r} is in no training row"
             else:
                 continue
-            if len(file.bad) + file.counts[label] <= _most(file, share):
+            if len(file.bad) + file.counts[label] <= most_of(file.rows, share):
                 leave_out_label(file, label, reason)
 
 

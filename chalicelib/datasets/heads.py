@@ -1,22 +1,22 @@
-"""Do files called .png and the like begin as images do? A sample is looked at, not all of them.
+"""Do files called .png and the like begin as images do? The first bytes of each are looked at.
 
-A model is trained without the images that cannot be read, and its report names them; but where a
-fifth or more of a sample are no images, something else was dropped than was meant.
+What is damaged further in is the training job's to find: it leaves out what it cannot decode.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from zipfile import ZipInfo
 
-from chalicelib.datasets.problem import Problem, some
+from chalicelib.datasets.zips import TOLD_BY_HEAD, head_of
 
 LENGTH = 16  # bytes that tell what a file is
-SAMPLE = 120  # tells a fifth from a tenth, and takes seconds
 AT_ONCE = 8  # no more connections than boto3 keeps
-NO_IMAGE_SHARE = 5  # a fifth
+MOST_BAD = 50_000  # files that are remembered
+# Of a zip's member this much is kept to see how it begins: its header, its name, some packed bytes.
+_ENOUGH_OF_A_MEMBER = 4096
 _BEGINNINGS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",  # JPEG
@@ -29,14 +29,7 @@ _BEGINNINGS = (
     b"MM\x00+",
 )
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """An image that may be looked at: `fetch` gets its first bytes, fewer where it is shorter."""
-
-    name: str
-    group: Hashable
-    fetch: Callable[[], bytes]
+NotImages = tuple[tuple[str, str], ...]  # path and what it is
 
 
 def begins_as_image(head: bytes) -> bool:
@@ -44,44 +37,60 @@ def begins_as_image(head: bytes) -> bool:
     return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
-def spread(candidates: Iterable[Candidate], most: int = SAMPLE) -> list[Candidate]:
-    """At most `most` of them, as many of each group as of the others, from all over it."""
-    groups: dict[Hashable, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        groups[candidate.group].append(candidate)
-    each = max(1, most // max(1, len(groups)))
-    chosen = [one for group in groups.values() for one in _evenly(group, each)]
-    return _evenly(chosen, most)
-
-
-def _evenly(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    if len(candidates) <= count:
-        return list(candidates)
-    return [candidates[i * len(candidates) // count] for i in range(count)]
-
-
-def check_heads(sample: Sequence[Candidate]) -> tuple[list[Problem], list[str]]:
-    """Problems and notes. What `fetch` raises escapes."""
+def look_at(paths: Sequence[str], fetch: Callable[[int], bytes]) -> NotImages:
+    """Those of `paths` that are no images. `fetch` gets the first bytes of the one at a place in
+    `paths`; what it raises escapes."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        heads = list(pool.map(lambda candidate: candidate.fetch(), sample))
-    bad = [
-        f"{candidate.name} ({_what(head)})"
-        for candidate, head in zip(sample, heads, strict=True)
-        if not begins_as_image(head)
-    ]
-    if not bad:
-        return [], []
-    found = f"{len(bad)} of {len(sample)} images that were looked at are none: {some(bad)}"
-    if len(bad) * NO_IMAGE_SHARE >= len(sample):
-        return [Problem("", f"{found}; put images in their place, or take them out")], []
-    return [], [f"{found}; the training job leaves out what it cannot read"]
+        heads = pool.map(fetch, range(len(paths)))
+        return tuple(
+            (path, what_else(head))
+            for path, head in zip(paths, heads, strict=True)
+            if not begins_as_image(head)
+        )
 
 
-def _what(head: bytes) -> str:
+class HeadsInZip:
+    """Looks at a zip's members as the zip's bytes pass, from the first to the last."""
+
+    def __init__(self, members: Iterable[tuple[str, ZipInfo]]) -> None:
+        told = [member for member in members if member[1].compress_type in TOLD_BY_HEAD]
+        self._waiting = deque(sorted(told, key=lambda member: member[1].header_offset))
+        self._kept = b""
+        self._start = 0  # of what is kept, in the zip
+        self._found: list[tuple[str, str]] = []
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the zip."""
+        self._kept += chunk
+        end = self._start + len(self._kept)
+        while self._waiting and self._waiting[0][1].header_offset + _ENOUGH_OF_A_MEMBER <= end:
+            self._look()
+        needed = min(self._waiting[0][1].header_offset, end) if self._waiting else end
+        if needed > self._start:
+            self._kept = self._kept[needed - self._start :]
+            self._start = needed
+
+    def finish(self) -> NotImages:
+        """Those that are no images, once all has passed."""
+        while self._waiting:
+            self._look()
+        return tuple(sorted(self._found))
+
+    def _look(self) -> None:
+        path, info = self._waiting.popleft()
+        at = info.header_offset - self._start
+        stored = self._kept[at : at + _ENOUGH_OF_A_MEMBER] if at >= 0 else b""
+        head = head_of(info, stored, LENGTH)
+        if not begins_as_image(head) and len(self._found) < MOST_BAD:
+            self._found.append((path, what_else(head)))
+
+
+def what_else(head: bytes) -> str:
+    """What a file is that begins so and is no image."""
     if not head:
-        return "empty or not to be unpacked"
+        return "empty, or not to be unpacked: no image"
     if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
         return "HEIC or AVIF: save it as JPEG or PNG"
     if head.lstrip()[:1] == b"<":
-        return "HTML or XML"
-    return f"begins with {head[:8]!r}"
+        return "HTML or XML, no image"
+    return f"no image: it begins with {head[:8]!r}"

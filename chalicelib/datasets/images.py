@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.aws.storage import StoredObject
 from chalicelib.datasets.checks import Found
 from chalicelib.datasets.csvlabels import MOST_CLASSES, label_problem
 from chalicelib.datasets.folders import Spot, spot_of, straight_in_split, unsafe
-from chalicelib.datasets.heads import LENGTH, Candidate
 from chalicelib.datasets.problem import Problem, some
-from chalicelib.datasets.zips import LARGEST_IMAGE, TOLD_BY_HEAD, Zip, head_of
+from chalicelib.datasets.zips import LARGEST_IMAGE, Zip
 from chalicelib.names import role_of
 
 MOST_LOOSE = 50_000
 MOST_IN_ZIPS = 500_000
-# Of a zip's member this much is fetched to see how it begins: its header, its name, some packed
-# bytes.
-_ENOUGH_OF_A_MEMBER = 4096
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -58,6 +52,7 @@ class ZippedImages:
     version_id: str | None
     sha256: str | None
     found: Zip
+    left_out: tuple[str, ...] = ()  # members that are no images
 
     @property
     def role(self) -> str:
@@ -65,11 +60,11 @@ class ZippedImages:
         role = role_of(self.found.name)
         return "archive" if role == "train" else role
 
-    def spots(self) -> Iterable[tuple[str, zipfile.ZipInfo, Spot | None]]:
-        """Path, member and place of each image."""
+    def spots(self) -> Iterable[tuple[str, Spot | None]]:
+        """Path and place of each image."""
         role = role_of(self.found.name)
-        for path, info in self.found.images.items():
-            yield path, info, spot_of(path, role)
+        for path in self.found.images:
+            yield path, spot_of(path, role)
 
     def described(self) -> dict[str, Any]:
         """Its entry in version.json."""
@@ -82,23 +77,23 @@ class ZippedImages:
             "sha256": self.sha256,
             "role": self.role,
             "members": len(self.found.images),
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
 
 
 @dataclass
 class Images:
-    """All images of a dataset; `candidates` may be looked at."""
+    """All images of a dataset."""
 
     loose: list[LooseImage] = field(default_factory=list)
     zips: list[ZippedImages] = field(default_factory=list)
     found: Found = field(default_factory=lambda: Found("image"))
-    candidates: list[Candidate] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def read_folders(
-    storage: Storage, prefix: str, objects: Sequence[StoredObject], zips: Sequence[ZippedImages]
+    prefix: str, objects: Sequence[StoredObject], zips: Sequence[ZippedImages]
 ) -> Images:
     """Sort what lies in a dataset's folders and zips by role and class."""
     images = Images(zips=list(zips))
@@ -109,16 +104,16 @@ def read_folders(
         )
         images.problems.append(Problem("", reason))
         return images
-    _loose(images, storage, prefix, objects)
+    _loose(images, prefix, objects)
     for archive in zips:
-        _zipped(images, storage, archive)
+        _zipped(images, archive)
     if sum(len(archive.found.images) for archive in zips) > MOST_IN_ZIPS:
         images.problems.append(Problem("", f"more than {MOST_IN_ZIPS:,} images in zips"))
     _check_labels(images)
     return images
 
 
-def _loose(images: Images, storage: Storage, prefix: str, objects: Sequence[StoredObject]) -> None:
+def _loose(images: Images, prefix: str, objects: Sequence[StoredObject]) -> None:
     spots: list[tuple[str, Spot]] = []
     for stored in objects:
         path = stored.key.removeprefix(prefix)
@@ -132,8 +127,6 @@ def _loose(images: Images, storage: Storage, prefix: str, objects: Sequence[Stor
             spots.append((path, spot))
             images.loose.append(LooseImage(stored, path, spot))
             images.found.add(spot.role, spot.label, 1, (_folder(path), None, None))
-            fetch = partial(_head, storage, stored)
-            images.candidates.append(Candidate(path, (spot.role, spot.label), fetch))
     images.problems += _split_problems("", spots)
     paths = {path for path, _ in spots}
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
@@ -142,20 +135,17 @@ def _loose(images: Images, storage: Storage, prefix: str, objects: Sequence[Stor
         images.problems.append(Problem(both[0], reason))
 
 
-def _zipped(images: Images, storage: Storage, archive: ZippedImages) -> None:
+def _zipped(images: Images, archive: ZippedImages) -> None:
     name = archive.found.name
     spots: list[tuple[str, Spot]] = []
     without = []
-    for path, info, spot in archive.spots():
+    for path, spot in archive.spots():
         if spot is None:
             without.append(path)
             continue
         spots.append((path, spot))
         place = f"{name}/{_folder(path)}"
         images.found.add(spot.role, spot.label, 1, (place, None, None))
-        if info.compress_type in TOLD_BY_HEAD:
-            fetch = partial(_member_head, storage, archive.stored, info)
-            images.candidates.append(Candidate(f"{name}/{path}", (spot.role, spot.label), fetch))
     images.problems += _split_problems(name, spots)
     if without:
         images.notes.append(
@@ -203,24 +193,3 @@ def _check_labels(images: Images) -> None:
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _head(storage: Storage, stored: StoredObject) -> bytes:
-    if not stored.size:
-        return b""
-    body = storage.open_range(stored.key, 0, LENGTH, stored.etag)
-    try:
-        return body.read()
-    finally:
-        body.close()
-
-
-def _member_head(storage: Storage, stored: StoredObject, info: zipfile.ZipInfo) -> bytes:
-    length = min(_ENOUGH_OF_A_MEMBER, stored.size - info.header_offset)
-    if length <= 0:
-        return b""
-    body = storage.open_range(stored.key, info.header_offset, length, stored.etag)
-    try:
-        return head_of(info, body.read(), LENGTH)
-    finally:
-        body.close()

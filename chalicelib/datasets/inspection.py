@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chalicelib import names
-from chalicelib.aws.storage import Storage, StoredObject
+from chalicelib.aws.storage import StoredObject
+from chalicelib.datasets.badimages import set_aside_images
 from chalicelib.datasets.badrows import set_aside
 from chalicelib.datasets.checks import Found, all_alike, check_classes, check_rows
 from chalicelib.datasets.csvfound import CsvFile
 from chalicelib.datasets.folders import unsafe
-from chalicelib.datasets.heads import check_heads, spread
 from chalicelib.datasets.images import ZippedImages, read_folders
 from chalicelib.datasets.merging import merged
 from chalicelib.datasets.problem import Problem
@@ -80,17 +80,13 @@ class _Csv:
         }
 
 
-def assemble(storage: Storage, dataset: str, seen: Survey, results: Results) -> Inspection:
-    """Put together what was read, in whatever pieces, and check it as a whole.
-
-    Raises ObjectChanged, ObjectNotFound when an image is another by now.
-    """
-    return _Assembly(storage, names.dataset_prefix(dataset), seen, results).inspection()
+def assemble(dataset: str, seen: Survey, results: Results) -> Inspection:
+    """Put together what was read, in whatever pieces, and check it as a whole."""
+    return _Assembly(names.dataset_prefix(dataset), seen, results).inspection()
 
 
 class _Assembly:
-    def __init__(self, storage: Storage, prefix: str, seen: Survey, results: Results) -> None:
-        self._storage = storage
+    def __init__(self, prefix: str, seen: Survey, results: Results) -> None:
         self._prefix = prefix
         self._seen = seen
         self._results = results
@@ -170,21 +166,27 @@ class _Assembly:
             for zip_ in seen.zips
             for read in [self._objects.get(zip_.stored.key, Read())]
         ]
-        images = read_folders(self._storage, self._prefix, seen.images, zips)
+        images = read_folders(self._prefix, seen.images, zips)
+        loose = [
+            one for unit, read in self._results if unit.what == "heads" for one in read.not_images
+        ]
+        zipped = {
+            unit.key.removeprefix(self._prefix): read.not_images
+            for unit, read in self._results
+            if unit.what == "hash"
+        }
+        aside = set_aside_images(images, tuple(loose), zipped, result.settings)
         result.found = images.found
+        result.set_aside = aside.rows
         result.loose_images = len(images.loose)
-        result.listed = [archive.described() for archive in zips]
+        result.listed = [archive.described() for archive in images.zips]
         result.files = [*result.listed, *(image.described() for image in images.loose)]
-        result.problems += images.problems
-        result.notes += images.notes
+        result.problems += [*images.problems, *aside.problems]
+        result.notes += [*images.notes, *aside.notes]
         result.shape = result.settings.shape
         if result.settings.label is not None:
             self._wrong(SETTINGS_FILE, "label names a column of CSVs, but there are images only")
         self._classes()
-        if not result.problems:
-            problems, notes = check_heads(spread(images.candidates))
-            result.problems += problems
-            result.notes += notes
 
     def _classes(self) -> None:
         result = self._result

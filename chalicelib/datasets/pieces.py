@@ -95,7 +95,12 @@ def _read_json(read: Read) -> dict[str, Any]:
     found = None if read.found is None else asdict(read.found)
     if found is not None:
         found["header_line"] = found["header_line"].decode("latin-1")
-    return {"version_id": read.version_id, "sha256": read.sha256, "found": found}
+    return {
+        "version_id": read.version_id,
+        "sha256": read.sha256,
+        "found": found,
+        "not_images": read.not_images,
+    }
 
 
 def _read(raw: Mapping[str, Any]) -> Read:
@@ -109,4 +114,5 @@ def _read(raw: Mapping[str, Any]) -> Read:
                 "problems": [Problem(**problem) for problem in found["problems"]],
             }
         )
-    return Read(raw["version_id"], raw["sha256"], found)
+    not_images = tuple((path, what) for path, what in raw["not_images"])
+    return Read(raw["version_id"], raw["sha256"], found, not_images)

@@ -122,7 +122,7 @@ class Preflight:
         seen = survey(self._storage, asked.dataset, content)
         results = self._read(asked, seen)
         if results is not None and not self._is_done(asked):
-            inspection = assemble(self._storage, asked.dataset, seen, results)
+            inspection = assemble(asked.dataset, seen, results)
             self._hold_against_champion(asked, inspection)
             self._report(asked, content, inspection)
 

@@ -2,7 +2,8 @@
 
 A plain CSV that is large is read in ranges of bytes, cut at line ends; its SHA-256, which is that
 of the whole file, then is a unit of its own. A gzip is one unit, as is each CSV in a zip; a zip's
-SHA-256 is one more.
+SHA-256 is one more, and tells on its way whether images in it begin as such. Of loose images, some
+thousand are a unit.
 """
 
 from __future__ import annotations
@@ -23,20 +24,25 @@ from chalicelib.datasets.csvfile import (
     read_csv,
 )
 from chalicelib.datasets.csvrows import LONGEST_LINE
+from chalicelib.datasets.heads import LENGTH, HeadsInZip, NotImages, look_at
+from chalicelib.datasets.images import MOST_LOOSE
 from chalicelib.datasets.survey import Archive, Survey
 from chalicelib.datasets.zips import Zip, read_csvs
 
 PER_UNIT = 1 << 20  # bytes that are read in the time that a request takes
 PACKED = 5  # a gzipped CSV of pixels grows so many times
 HASHED = 4  # so many times faster is hashing than reading rows
+HEADS = 5000  # loose images that a unit looks at
+HEAD_COST = 1 << 16  # of each: some are asked for at once
 
 
 @dataclass(frozen=True)
 class Unit:
     """`what`: the rows, or the hash alone, of the object at `key`. Of rows: those of the zip's
-    `member`, or those that lie from byte `start` to before `end` (None: its end)."""
+    `member`, or those that lie from byte `start` to before `end` (None: its end). `heads`: the
+    first bytes of the loose images from the one at place `start` to before `end`."""
 
-    what: Literal["rows", "hash"]
+    what: Literal["rows", "hash", "heads"]
     key: str
     etag: str
     size: int
@@ -53,11 +59,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Read:
-    """What came of a unit. `sha256` of whole objects; `found` of rows."""
+    """What came of a unit. `sha256` of whole objects; `found` of rows; `not_images` of images, by
+    their paths below the dataset or, of a zip, in it."""
 
     version_id: str | None = None
     sha256: str | None = None
     found: CsvFile | None = None
+    not_images: NotImages = ()
 
 
 def units_of(storage: Storage, seen: Survey, piece: int) -> list[Unit]:
@@ -77,6 +85,12 @@ def units_of(storage: Storage, seen: Survey, piece: int) -> list[Unit]:
                 _unit("rows", archive.stored, member=path, cost=info.file_size)
                 for path, info in sorted(archive.found.csvs.items())
             ]
+    if len(seen.images) > MOST_LOOSE:  # refused for that
+        return units
+    for start in range(0, len(seen.images), HEADS):
+        first, end = seen.images[start], min(start + HEADS, len(seen.images))
+        cost = (end - start) * HEAD_COST
+        units.append(_unit("heads", first, start=start, end=end, cost=cost))
     return units
 
 
@@ -93,7 +107,9 @@ def _of_csv(storage: Storage, stored: StoredObject, piece: int) -> Iterator[Unit
         yield _unit("rows", stored, start=start, end=end, cost=end - start)
 
 
-def _unit(what: Literal["rows", "hash"], stored: StoredObject, *, cost: int, **where: Any) -> Unit:
+def _unit(
+    what: Literal["rows", "hash", "heads"], stored: StoredObject, *, cost: int, **where: Any
+) -> Unit:
     return Unit(what, stored.key, stored.etag, stored.size, cost=cost + PER_UNIT, **where)
 
 
@@ -132,12 +148,16 @@ class Reader:
         self._storage = storage
         self._prefix = names.dataset_prefix(dataset)
         self._label = seen.settings.label
+        self._images = seen.images if seen.kind == "images" else ()
+        self._kind = seen.kind
         self._archives: dict[str, Archive] = {zip_.stored.key: zip_ for zip_ in seen.zips}
 
     def read(self, unit: Unit) -> Read:
         """Raises ObjectChanged, ObjectNotFound when the object is another by now."""
         if unit.what == "hash":
             return self._hash(unit)
+        if unit.what == "heads":
+            return self._heads(unit)
         if unit.member is not None:
             return Read(found=self._member(unit))
         if unit.whole:
@@ -155,12 +175,32 @@ class Reader:
     def _hash(self, unit: Unit) -> Read:
         opened = self._storage.open(unit.key, if_etag=unit.etag)
         digest = hashlib.sha256()
+        archive = self._archives.get(unit.key)
+        images = archive.found.images if archive is not None and self._kind == "images" else {}
+        heads = HeadsInZip(images.items())
         try:
             while chunk := opened.body.read(BUFFER):
                 digest.update(chunk)
+                heads.feed(chunk)
         finally:
             opened.body.close()
-        return Read(opened.stored.version_id, digest.hexdigest())
+        return Read(opened.stored.version_id, digest.hexdigest(), not_images=heads.finish())
+
+    def _heads(self, unit: Unit) -> Read:
+        images = self._images[unit.start : unit.end]
+
+        def head(place: int) -> bytes:
+            stored = images[place]
+            if not stored.size:
+                return b""
+            body = self._storage.open_range(stored.key, 0, LENGTH, stored.etag)
+            try:
+                return body.read()
+            finally:
+                body.close()
+
+        paths = [stored.key.removeprefix(self._prefix) for stored in images]
+        return Read(not_images=look_at(paths, head))
 
     def _member(self, unit: Unit) -> CsvFile:
         member, whole = unit.member or "", self._archives[unit.key].found

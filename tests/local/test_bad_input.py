@@ -90,7 +90,7 @@ BAD_DATASETS: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "no-images": (
         {"a.zip": zipped(images("train/a", "train/b", broken=1))},
-        "2 of 10 images that were looked at are none",
+        "HTML or XML, no image; 2 of 10 images are none (20 %",
     ),
     "no-class": ({"train/1.png": PNG, "test/1.png": PNG}, "train/<class>/<image>"),
     "both": ({**images("a", "b"), "labels.csv": b"id,breed\n"}, "a dataset is one or the other"),

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.aws.storage import StoredObject
-from chalicelib.datasets import images, survey
+from chalicelib.datasets import images, survey, units
 from chalicelib.datasets.content import look
 from chalicelib.datasets.folders import Spot, spot_of
+from chalicelib.datasets.preflight import Asked, Preflight
 from tests.unit.datasets.pictures import folders, png, zipped
 from tests.unit.datasets.world import DATASET, World, csv, good
 
@@ -191,8 +193,24 @@ def test_images_whose_beginning_cannot_be_looked_at_are_taken(method: int) -> No
         ({**FOLDERS, "dataset.json": b'{"label": "breed"}'}, "label names a column of CSVs"),
         ({**FOLDERS, "dataset.json": b'{"classes": ["cat", "cow"]}'}, "label 'dog' is none of"),
         ({**FOLDERS, "dataset.json": b'{"classes": ["cat", "dog", "x"]}'}, "'x', which no"),
-        ({p: b"<html></html>" for p in FOLDERS}, "12 of 12 images that were looked at are none"),
-        ({p: b"" for p in FOLDERS}, "empty or not to be unpacked"),
+        (
+            {p: b"<html></html>" for p in FOLDERS},
+            "HTML or XML, no image; 12 of 12 images are none (100 %;",
+        ),
+        ({p: b"" for p in FOLDERS}, "empty, or not to be unpacked: no image; 12 of 12"),
+        (
+            {**FOLDERS, "train/cat/7.png": b"", "dataset.json": b'{"bad_rows": 0.07}'},
+            "train/cat/7.png: empty, or not to be unpacked: no image; 1 of 13 images are none "
+            "(7.7 %; 7 % may be set aside: bad_rows in dataset.json)",
+        ),
+        (
+            {
+                **folders("train/cat", "train/dog", each=10),
+                "train/cow/7.png": b"<",
+                "dataset.json": b'{"bad_rows": 0.1}',
+            },
+            "train/cow/7.png: no file of class 'cow' is an image: set aside, the class would vani",
+        ),
     ],
 )
 def test_what_cannot_train_is_refused(files: Mapping[str, bytes], reason: str) -> None:
@@ -201,17 +219,44 @@ def test_what_cannot_train_is_refused(files: Mapping[str, bytes], reason: str) -
     assert reason in text(world)
 
 
-def test_few_files_that_are_no_images_are_a_note() -> None:
+def test_few_files_that_are_no_images_are_set_aside() -> None:
     files = folders("train/cat", "train/dog", "test/cat", "test/dog", each=5)
     files["train/cat/0.png"] = b"\0\0\0\x18ftypheic"
     files["test/dog/1.png"] = b""
-    _, report = checked(files)
-    assert report["ok"] is True
-    [note] = [note for note in report["notes"] if "looked at" in note]
-    assert note.startswith("2 of 20 images that were looked at are none: ")
-    assert "train/cat/0.png (HEIC or AVIF: save it as JPEG or PNG)" in note
-    _, report = checked({"a.zip": zipped(files)})
-    assert [n for n in report["notes"] if "2 of 20" in n and "a.zip/test/dog/1.png" in n]
+    aside = [
+        ("test/dog/1.png", "empty, or not to be unpacked: no image"),
+        ("train/cat/0.png", "HEIC or AVIF: save it as JPEG or PNG"),
+    ]
+    share = {"dataset.json": b'{"bad_rows": 0.1}'}
+    world, report = checked({**files, **share})
+    assert report["ok"] is True, report["summary"]
+    assert [(one["file"], one["reason"]) for one in report["set_aside"]] == aside
+    assert report["rows"] == {"train": 9, "validation": 0, "test": 9}
+    note = "2 of 20 images cannot be used and are set aside (10 %): first test/dog/1.png: empty, or"
+    assert [n for n in report["notes"] if n.startswith(note)]
+    left = set(files) - {path for path, _ in aside}
+    assert {file["path"] for file in read(world, "version.json")["files"]} == left
+    assert set(read(world, "train.manifest")[1:]) == left
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        world, report = checked({"a.zip": zipped(files, method), **share})
+        in_zip = [(f"a.zip/{path}", what) for path, what in aside]
+        assert [(one["file"], one["reason"]) for one in report["set_aside"]] == in_zip
+        assert report["rows"] == {"train": 9, "validation": 0, "test": 9}
+        [file] = read(world, "version.json")["files"]
+        assert (file["members"], file["left_out"]) == (20, [path for path, _ in aside])
+        assert read(world, "train.manifest")[1:] == ["a.zip"]
+
+
+def test_every_image_of_a_large_zip_is_looked_at_as_it_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(units, "BUFFER", 1000)  # so that heads lie across what is read at a time
+    files = folders("cat", "dog", each=200)
+    bad = {f"cat/{number}.png" for number in range(0, 200, 10)} | {"dog/199.png"}
+    files |= {path: b"<" * (3 * int(path[4:-4])) for path in bad}
+    share = {"dataset.json": b'{"bad_rows": 0.1}'}
+    _, report = checked({"a.zip": zipped(files, zipfile.ZIP_STORED), **share})
+    assert {one["file"].removeprefix("a.zip/") for one in report["set_aside"]} == bad
 
 
 def test_what_may_be_judged_badly_is_noted() -> None:
@@ -324,3 +369,18 @@ def test_an_image_taken_away_while_waiting_begins_the_quiet_anew() -> None:
     world.reconcile()
     assert world.status()["phase"] == "Waiting"
     assert world.settle()["outcome"] == "Live"
+
+
+def test_images_are_looked_at_in_pieces_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "HEADS", 7)
+    files = folders("cat", "dog", each=10)
+    files |= {"cat/3.png": b"", "a.zip": zipped({**folders("cat", each=20), "dog/7.png": b"<"})}
+    world = World()
+    for name, body in {**files, "dataset.json": b'{"bad_rows": 0.1}'}.items():
+        world.put(name, body)
+    version = look(world.storage, DATASET).version
+    preflight = Preflight(world.storage, lambda: world.now, Logger(service="pieces"), 1)
+    for piece in (None, 0, 1, 2, 3):
+        preflight.run(Asked(DATASET, version, 1, piece=piece))
+    aside = read(world, "report.json")["set_aside"]
+    assert [one["file"] for one in aside] == ["cat/3.png", "a.zip/dog/7.png"]
