@@ -193,6 +193,7 @@ class MemoryEndpoints:
         self.fail_on: set[str] = set()
         self.refusals: list[Exception] = []  # raised by the next creates of models
         self.no_update: list[Exception] = []  # raised by the next updates
+        self.no_delete: Exception | None = None  # raised whenever a config or model is to go
         self._tick = tick or Ticks()
 
     def ensure_model(
@@ -218,12 +219,16 @@ class MemoryEndpoints:
         return [name for name in self.hostings if part in name]
 
     def delete_config(self, name: str) -> None:
+        if self.no_delete is not None:
+            raise self.no_delete
         in_use = [n for n, live in self.endpoints.items() if name in (live.config, live.wanted)]
         assert not in_use, f"{name} is deleted while {in_use} use it"
         self.hostings.pop(name, None)
         self._tick()
 
     def delete_model(self, name: str) -> None:
+        if self.no_delete is not None:
+            raise self.no_delete
         self.models.pop(name, None)
         self._tick()
 
