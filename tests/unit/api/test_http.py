@@ -68,7 +68,9 @@ class Api:
         resource: str,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
+        *,
         as_base64: bool = True,
+        query: dict[str, list[str]] | None = None,
         **parameters: str,
     ) -> Answer:
         """`as_base64` False: the gateway took the body for text."""
@@ -79,7 +81,7 @@ class Api:
             "resource": resource,
             "httpMethod": method,
             "headers": headers,
-            "multiValueQueryStringParameters": None,
+            "multiValueQueryStringParameters": query,
             "pathParameters": parameters or None,
             "stageVariables": None,
             "requestContext": {"resourcePath": resource, "httpMethod": method, "path": resource},
@@ -272,6 +274,28 @@ def test_chalice_can_package_the_routes(key_required: bool) -> None:
     assert {bool(entry.api_key_required) for entry in entries} == {key_required}
     assert "*/*" in app.api.binary_types
     assert set(entries[0].content_types) <= set(app.api.binary_types)
+
+
+def test_history_comes_in_pages(calls: Api) -> None:
+    assert calls.call("GET", "/datasets/{name}/history", name="digits").status == 200
+    query = {"limit": ["5"], "after": ["abcd"]}
+    calls.call("GET", "/datasets/{name}/history", query=query, name="digits")
+    assert calls.datasets.pages == [("digits", 20, None), ("digits", 5, "abcd")]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "", "1e3", "٣"])
+def test_a_page_of_no_size_is_refused(calls: Api, limit: str) -> None:
+    query = {"limit": [limit]}
+    answer = calls.call("GET", "/datasets/{name}/history", query=query, name="digits")
+    assert_error(answer, 400, "input_refused")
+
+
+def test_a_version_s_reports_are_links(calls: Api) -> None:
+    resource = "/datasets/{name}/history/{version}"
+    answer = calls.call("GET", resource, name="digits", version="abcd")
+    url = "https://bucket.s3.amazonaws.com/reports/abcd?X-Amz-Signature=0"
+    assert answer.body == {"version": "abcd", "reports": {"report": {"url": url}}}
+    assert_error(calls.call("GET", resource, name="no", version="abcd"), 404, "dataset_not_found")
 
 
 def test_text_goes_out_as_text_whatever_the_caller_accepts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from chalicelib.aws.endpoints import Answer
@@ -16,6 +17,7 @@ class MemoryDatasets:
     def __init__(self, **champions: str | None) -> None:
         self.champions = champions
         self.retrained: list[str] = []
+        self.pages: list[tuple[str, int, str | None]] = []
         self.rollbacks: list[tuple[str, str | None, str, str]] = []
 
     def status(self, name: str) -> dict[str, Any]:
@@ -40,6 +42,15 @@ class MemoryDatasets:
     def rollback(self, name: str, to: str | None, who: str, reason: str) -> dict[str, Any]:
         self.rollbacks.append((name, to, who, reason))
         return self.status(name)
+
+    def history(self, name: str, limit: int, after: str | None) -> dict[str, Any]:
+        self.status(name)
+        self.pages.append((name, limit, after))
+        return {"dataset": name, "versions": [], "next": None, "notices": []}
+
+    def version(self, name: str, version: str, link: Callable[[str], str]) -> dict[str, Any]:
+        self.status(name)
+        return {"version": version, "reports": {"report": {"url": link(f"reports/{version}")}}}
 
     def report_key(self, name: str) -> str:
         return f"reports/{name}/{self.status(name)['champion']['training_job']}/index.html"
