@@ -6,8 +6,9 @@ up for after all of it. So messages are held by a lease instead, renewed for as 
 lives: when it dies, they come back soon after.
 
 A message that failed comes back by itself after a while, twice as long each time. One that fails at
-its last delivery is parked in the dead-letter queue with the reason, which SQS would not know. What
-killed the function each time is moved there by SQS, without one.
+its last delivery, or asks for what can never be done, is parked in the dead-letter queue with the
+reason, which SQS would not know. What killed the function each time is moved there by SQS, without
+one.
 
 One message can kill the function, by what it takes to handle, and with it the others of its batch.
 The one in hand is leased for longer than those that wait: after a death the innocent come back
@@ -29,9 +30,11 @@ from aws_lambda_powertools import Logger
 from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.translate import AWS_TROUBLE
 from chalicelib.clock import Clock, iso
+from chalicelib.errors import DatasetNotFound, InputRefused
 
 MOST_RECEIVES = 5  # maxReceiveCount of the stack's queues
 LONGEST_PAUSE = 900  # s
+HOPELESS = (InputRefused, DatasetNotFound)  # what another try cannot do either
 _BEATS = 3  # a lease is renewed so many times before it would end
 _LONGEST_CAUSE = 1000
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd]")  # SQS refuses these
@@ -138,7 +141,8 @@ class Delivery:
         gone = [message for message in messages if message.id in self._held]
         self._let_go(gone)
         for message in gone:
-            if message.receives >= MOST_RECEIVES and self._parked(message, error):
+            last = message.receives >= MOST_RECEIVES or isinstance(error, HOPELESS)
+            if last and self._parked(message, error):
                 continue
             pause = min(LONGEST_PAUSE, self._seconds * 2 ** (message.receives - 1))
             self._try("hold", self._queue.hold, [message.handle], math.ceil(pause))

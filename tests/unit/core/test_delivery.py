@@ -7,9 +7,11 @@ import threading
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
 from aws_lambda_powertools import Logger
 
 from chalicelib.delivery import Delivery, Invocation, Message
+from chalicelib.errors import DatasetNotFound, NameRefused
 from tests.fakes.aws import MemorySourceQueue
 
 MESSAGE = Message("1", "body", "handle", 1)
@@ -53,3 +55,13 @@ def test_the_only_message_costs_one_call() -> None:
         held.begin([MESSAGE])
         held.done([MESSAGE])
     assert (source.holds, source.deleted) == (1, [])
+
+
+@pytest.mark.parametrize("error", [NameRefused("A_B"), DatasetNotFound("no letters")])
+def test_what_can_never_be_done_is_given_up_at_once(error: Exception) -> None:
+    source = MemorySourceQueue()
+    with delivery(source, 10, MESSAGE) as held:
+        held.fail([MESSAGE], error)
+    assert held.failed == []
+    [(body, told)] = source.parked
+    assert (body, told["cause"]) == ("body", f"{type(error).__name__}: {error}")
