@@ -117,11 +117,10 @@ def count(parts: Parts, job: TrainingJob, month: str | None = None) -> float | N
 
     `month` is the one that it was entered in; else it counts where it was created.
     """
-    run = parts.names.parse_training(job.name)
     price = read_prices(parts.storage).of(job.instance_type)
     usd = None if price is None else price * job.instance_count * job.billable_seconds / 3600
     when = job.created or parts.clock()
-    fresh = Entry(run.name if run else "", None, None, iso(when))
+    fresh = Entry(_owner(parts, job.name), None, None, iso(when))
 
     def entered(found: Month) -> Month:
         entry = found.jobs.get(job.name, fresh)
@@ -139,10 +138,10 @@ def set_apart(parts: Parts, request: Mapping[str, Any]) -> None:
     resources = request["ResourceConfig"]
     price = read_prices(parts.storage).of(resources["InstanceType"])
     runtime = request["StoppingCondition"]["MaxRuntimeInSeconds"]
-    name, run = request["TrainingJobName"], parts.names.parse_job(request["TrainingJobName"])
+    name = request["TrainingJobName"]
     job = Asked(
         job=name,
-        dataset=run.name if run else "",
+        dataset=_owner(parts, name),
         seconds=effort.FIXED_SECONDS,
         usd_per_hour=None if price is None else price * resources["InstanceCount"],
         longest_seconds=runtime,
@@ -220,6 +219,12 @@ def turn_down(parts: Parts, state: State, who: str, reason: str) -> State:
         return state
     version = state.version or ""
     return state.remember(version, replace(state.past_of(version), **former))
+
+
+def _owner(parts: Parts, job: str) -> str:
+    """The dataset of a training or a judging job; empty for other people's."""
+    run = parts.names.parse_training(job)
+    return run.name if run else ""
 
 
 def _instances(job: TrainingJob) -> Instances:

@@ -81,6 +81,13 @@ def entry(usd: float, spent: float | None = None) -> Entry:
     return Entry("other", usd, usd, "2026-11-20T10:00:00+00:00", spent, seconds)
 
 
+def wait_a_while(world: World) -> None:
+    """Long enough for a job to be made, if it can be."""
+    for _ in range(8):
+        if not world.step():
+            world.reconcile()
+
+
 def asked_for(world: World, number: int = -1) -> Any:
     return world.training.requests[world.jobs[number]]
 
@@ -281,8 +288,7 @@ def test_jobs_under_way_are_waited_for(world: World) -> None:
     enter(world, "pigeonhole-local-other-000000000000-1", under_way)
     world.put("a.csv", good())
     world.ready()
-    for _ in range(5):
-        world.step() or world.reconcile()
+    wait_a_while(world)
     status = world.status()
     assert (status["phase"], status["settled"]) == ("Training", False)
     assert "jobs under way may still cost $9.99" in status["message"]
@@ -306,8 +312,7 @@ def test_a_wait_over_the_end_of_the_month_counts_in_the_new_one(world: World) ->
     world.training.limits[CPU] = limit(CPU, count=1, used=1)
     world.put("a.csv", good())
     world.ready()
-    for _ in range(8):
-        world.step() or world.reconcile()
+    wait_a_while(world)
     assert month(world).reserved() > 0
     world.now = datetime(2026, 12, 1, 0, 1, tzinfo=UTC)
     world.training.limits.clear()
@@ -328,8 +333,7 @@ def test_data_that_changes_before_the_job_is_made_is_checked_anew(world: World) 
     world.training.limits[CPU] = limit(CPU, count=1, used=1)
     world.put("a.csv", good(1))
     world.ready()
-    for _ in range(8):
-        world.step() or world.reconcile()
+    wait_a_while(world)
     assert "as many as the account may have are in use" in world.status()["message"]
     world.training.limits.clear()
     status = world.drop(good(2))
@@ -373,8 +377,7 @@ def test_a_limit_that_is_used_up_is_waited_for(world: World) -> None:
     gpus(world).training.limits[GPU] = limit(GPU, count=2, used=2)
     world.put("a.csv", good())
     world.ready()
-    for _ in range(8):
-        world.step() or world.reconcile()
+    wait_a_while(world)
     status = world.status()
     assert f"waits for 1 x {GPU}" in status["message"]
     assert not world.jobs
