@@ -13,11 +13,11 @@ PYTEST := $(VENVS)/pytest/.made
 CLIENTS := $(VENVS)/clients/.made
 RIVALS := $(VENVS)/bench/.made
 
-.PHONY: help setup setup-test demo up down test lint bench lock package deploy destroy clean
+.PHONY: help setup setup-test demo up down test test-trouble lint bench lock package deploy destroy clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
 
@@ -34,6 +34,9 @@ down: $(TOOLS) ## stop the local cloud; what it holds stays in .local
 
 test: setup-test ## every test: unit, contract, end to end on a local cloud of its own
 	@$(BIN)/python .ci/test.py
+
+test-trouble: setup-test ## functions killed at every call, SageMaker failing at each: half an hour
+	@PIGEONHOLE_TROUBLE=all $(BIN)/python -m pytest -q tests/local/trouble
 
 lint: $(DEV) ## ruff and mypy
 	@.ci/lint
