@@ -32,6 +32,13 @@ class Datasets(DatasetStatuses, Protocol):
     def version(self, name: str, version: str, link: Callable[[str], str]) -> Mapping[str, Any]:
         """All of one version. Raises DatasetNotFound, VersionNotFound, Conflict."""
 
+    def approve(self, name: str, who: str, reason: str, version: str | None) -> Mapping[str, Any]:
+        """What waits for a person goes on; the status. Raises DatasetNotFound, VersionNotFound,
+        Conflict."""
+
+    def reject(self, name: str, who: str, reason: str, version: str | None) -> Mapping[str, Any]:
+        """What waits for a person does not; the status. As `approve`."""
+
     def report_key(self, name: str) -> str:
         """Where the newest report lies. Raises DatasetNotFound, ReportNotFound."""
 
@@ -100,6 +107,8 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
                 "version": "GET /datasets/{name}/history/{version}",
                 "rollback": "POST /datasets/{name}/rollback",
                 "retrain": "POST /datasets/{name}/retrain",
+                "approve": "POST /datasets/{name}/approve",
+                "reject": "POST /datasets/{name}/reject",
                 "batch": "GET /batches/{name}",
             },
         }
@@ -145,6 +154,18 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
     @route("/datasets/{name}/retrain", "POST")
     def retrain(name: str) -> http.JsonResponse:
         return http.answer(services().datasets.retrain(name), 202)
+
+    @route("/datasets/{name}/approve", "POST")
+    def approve(name: str) -> http.JsonResponse:
+        wish, who = http.wish_of(blueprint.current_request)
+        reason, version = wish.get("reason") or "", wish.get("version") or None
+        return http.answer(services().datasets.approve(name, who, reason, version), 202)
+
+    @route("/datasets/{name}/reject", "POST")
+    def reject(name: str) -> http.JsonResponse:
+        wish, who = http.wish_of(blueprint.current_request)
+        reason, version = wish.get("reason") or "", wish.get("version") or None
+        return http.answer(services().datasets.reject(name, who, reason, version), 202)
 
     @route("/batches/{name}", "GET")
     def describe_batch(name: str) -> Mapping[str, Any]:

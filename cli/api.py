@@ -194,6 +194,15 @@ class Api:
         """All about one version, named by its beginning or by a training job. Raises ApiError."""
         return self._get(f"/datasets/{name}/history/{quote(version, safe='')}")
 
+    def decide(
+        self, name: str, verb: str, *, version: str | None, reason: str, by: str
+    ) -> DatasetStatus:
+        """`verb` is approve or reject: a person's word on a model (None: the one that waits), or
+        on what a training costs; the status. Raises ApiError."""
+        wish = {"version": version, "reason": reason, "by": by}
+        body = self._http.post(f"/datasets/{name}/{verb}", json=wish)
+        return DatasetStatus.parse(self._parsed(body))
+
     def batch(self, name: str) -> BatchStatus | None:
         """One batch; None when nothing was uploaded under this name yet."""
         body = self._get_or_none(f"/batches/{name}")

@@ -136,6 +136,39 @@ def retrain(
 
 
 @app.command()
+def approve(
+    dataset: OfDataset,
+    version: Version = None,
+    *,
+    reason: Reason = "",
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Let a model go live that waits for you, or that the gate turned down; then follow.
+
+    Or let a training start whose cost waits for you.
+    """
+    from cli.commands import approve as command
+
+    _run(lambda: command.approve(dataset, version, reason=reason, home=home, stage=stage))
+
+
+@app.command()
+def reject(
+    dataset: OfDataset,
+    version: Version = None,
+    *,
+    reason: Reason = "",
+    home: Home = None,
+    stage: Stage = None,
+) -> None:
+    """Turn down what waits for you, or is on its way to be live."""
+    from cli.commands import approve as command
+
+    _run(lambda: command.reject(dataset, version, reason=reason, home=home, stage=stage))
+
+
+@app.command()
 def report(
     dataset: Annotated[str, typer.Argument(help="On which dataset.")],
     *,

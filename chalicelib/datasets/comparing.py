@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import names
-from chalicelib.aws.training import JobStatus, TrainingJob
+from chalicelib.aws.training import ENDED, JobStatus, TrainingJob
 from chalicelib.datasets import budget
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.gate import Evaluation
@@ -85,10 +85,12 @@ def _waiting(state: State, champion: Champion, name: str) -> str:
 
 
 def _found(parts: Parts, state: State, job: TrainingJob) -> Evaluation | Move | str:
+    if job.status in ENDED:
+        budget.count(parts, job)
     if job.status == JobStatus.COMPLETED:
         found = _published(parts, state.dataset, job.name)
         return found or f"judging job {job.name} left no usable evaluation"
-    if job.status in (JobStatus.FAILED, JobStatus.STOPPED):
+    if job.status in ENDED:
         reason = job.reason or job.secondary
         return f"judging job {job.name} could not compare them ({job.status}): {reason}"
     assert state.champion is not None

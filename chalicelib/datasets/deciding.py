@@ -16,6 +16,7 @@ from chalicelib.datasets.gate import Decision, Verdict
 from chalicelib.datasets.parts import Parts
 
 GATE = "gate"
+LONGEST_REASON = 700  # characters of a person's; an ApprovalDescription has 1,024 with the name
 _BY_GATE = "The gate "
 _SAID = {
     Verdict.APPROVE: (Approval.APPROVED, "approves"),
@@ -34,6 +35,11 @@ class PersonsWord:
     approval: Approval
     who: str
     why: str
+
+    @classmethod
+    def of(cls, approval: Approval, who: str, why: str) -> PersonsWord:
+        """With a reason on one line, of a length that the registry keeps."""
+        return cls(approval, who, " ".join(why.split())[:LONGEST_REASON])
 
     @property
     def approves(self) -> bool:

@@ -16,9 +16,10 @@ from dataclasses import replace
 
 from chalicelib.aws.endpoints import Endpoint, EndpointStatus, Serverless
 from chalicelib.clock import iso
-from chalicelib.datasets import answers, changes, hosting
+from chalicelib.datasets import answers, changes, hosting, people
 from chalicelib.datasets.answers import Mismatch, Model, NotYet
 from chalicelib.datasets.content import look
+from chalicelib.datasets.deciding import PersonsWord
 from chalicelib.datasets.hosting import Hosted
 from chalicelib.datasets.live import Champion, after
 from chalicelib.datasets.parts import Parts
@@ -40,7 +41,8 @@ BROKEN = (
 def verify(parts: Parts, state: State) -> Move:
     """A serverless endpoint `…-next` answers the golden images before anybody sees the model."""
     try:
-        return _verify(parts, state)
+        word = people.turned_down(parts, state)
+        return _verify(parts, state) if word is None else go(_turned_down(parts, state, word))
     except RequestRefused as error:
         return go(fail(parts, state, f"SageMaker refuses it: {error}"))
 
@@ -48,6 +50,11 @@ def verify(parts: Parts, state: State) -> Move:
 def deploy(parts: Parts, state: State) -> Move:
     """The live endpoint takes the new config, and answers the golden images itself."""
     try:
+        word = people.turned_down(parts, state)
+        if word is not None:
+            told = state.asked_at is not None  # the live endpoint, to change
+            gone = _back(parts, state, str(word)) if told else _turned_down(parts, state, word)
+            return go(gone)
         return _deploy(parts, state)
     except (RequestRefused, LimitReached) as error:
         return go(fail(parts, state, f"SageMaker refuses it: {error}"))
@@ -221,6 +228,12 @@ def _accuracy(parts: Parts, state: State) -> float | None:
     package = parts.registry.describe(state.package or "")
     text = package.properties.get("accuracy") if package else None
     return None if text is None else float(text)
+
+
+def _turned_down(parts: Parts, state: State, word: PersonsWord) -> State:
+    """A person rejected it before it got any traffic."""
+    settled = people.rejected_by(state, state.version or "", word)
+    return changes.ended(parts, replace(settled, untidy=LEFTOVERS))
 
 
 def fail(parts: Parts, state: State, reason: str) -> State:

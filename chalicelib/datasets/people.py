@@ -160,11 +160,15 @@ def rejected_by(state: State, version: str, word: PersonsWord) -> State:
 
 
 def turned_down(parts: Parts, state: State) -> PersonsWord | None:
-    """Has a person rejected the model that is on its way to the live endpoint?"""
+    """Has a person rejected the model that is on its way to be live?"""
+    if state.champion is not None and state.champion.training_job == state.training_job:
+        return None  # it is live, and changes its hosting alone
     package = parts.registry.describe(state.package or "")
     if package is None or package.approval != Approval.REJECTED:
         return None
-    word = deciding.persons_word(package) or deciding.elsewhere(package)
-    if package.properties.get("decision") != package.approval:
+    word = deciding.persons_word(package)
+    if word is None and "decision" not in package.properties:  # of an older release
+        word = deciding.elsewhere(package)
+    if word is not None and package.properties.get("decision") != package.approval:
         deciding.record_person(parts, package, word)
     return word

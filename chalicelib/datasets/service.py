@@ -14,12 +14,13 @@ from chalicelib import names
 from chalicelib.aws.endpoints import Endpoints, Runtime
 from chalicelib.aws.notifications import Notifications
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
-from chalicelib.aws.registry import Registry
+from chalicelib.aws.registry import Approval, Registry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets import (
+    approval,
     changes,
     checking,
     chronicle,
@@ -36,6 +37,7 @@ from chalicelib.datasets import (
     training,
 )
 from chalicelib.datasets.cost.ledger import Ledger
+from chalicelib.datasets.deciding import PersonsWord
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.preflight import Asked, Preflight
 from chalicelib.datasets.rebuilding import rebuilt
@@ -186,6 +188,38 @@ class Datasets:
                 continue
             self._parts.queues.wake(names.dataset_id(name))
             return self._status(asked)
+        raise Conflict(f"{name} is changing too fast: try again")
+
+    def approve(
+        self, name: str, who: str, reason: str = "", version: str | None = None
+    ) -> dict[str, Any]:
+        """What waits for a person goes on, or what the gate turned down goes live; the status.
+
+        `version` may be left out where one alone waits. Raises DatasetNotFound, NameRefused,
+        VersionNotFound, Conflict.
+        """
+        return self._decide(name, PersonsWord.of(Approval.APPROVED, who, reason), version)
+
+    def reject(
+        self, name: str, who: str, reason: str = "", version: str | None = None
+    ) -> dict[str, Any]:
+        """What waits for a person, or is on its way, does not go live; the status. As `approve`."""
+        return self._decide(name, PersonsWord.of(Approval.REJECTED, who, reason), version)
+
+    def _decide(self, name: str, word: PersonsWord, version: str | None) -> dict[str, Any]:
+        for _ in range(MOST_STEPS):
+            item = self._item(name)
+            state = State.from_json(item.state)
+            taken = approval.carry_out(self._parts, state, word, version)
+            try:
+                if taken.state != state:
+                    self._write(state, taken.state, item.revision)
+            except RevisionConflict:
+                continue
+            if taken.again:
+                continue
+            self._parts.queues.wake(names.dataset_id(name))
+            return self._status(taken.state)
         raise Conflict(f"{name} is changing too fast: try again")
 
     def history(self, name: str, limit: int, after: str | None) -> dict[str, Any]:
