@@ -41,7 +41,7 @@ def test_drops_at_the_same_moment_are_one_job_a_version(cloud: Cloud) -> None:
     drops = [("shared", first), ("shared", second), ("alone", alone)]
     with ThreadPoolExecutor(len(drops)) as people:
         *_, ready = people.map(drop, *zip(*drops, strict=True))
-    assert cloud.settled("alone", ready)["outcome"] == "Live"
+    assert cloud.settled("alone", ready, 400)["outcome"] == "Live"
     assert len(cloud.training_jobs("alone")) == 1
 
     events = cloud.client("events")
@@ -59,11 +59,11 @@ def test_drops_at_the_same_moment_are_one_job_a_version(cloud: Cloud) -> None:
         status = cloud.dataset("alone")
         return bool(status["settled"]) and status["attempt"] == 2
 
-    wait_for(again, "the training that was asked for", 120, cloud.why("alone"))
+    wait_for(again, "the training that was asked for", 400, cloud.why("alone"))
     shared = wait_for(
         lambda: s if (s := cloud.dataset("shared"))["settled"] else None,
         "the shared dataset to settle",
-        120,
+        400,
         cloud.why("shared"),
     )
     assert shared["outcome"] == "Live", shared

@@ -41,6 +41,19 @@ def failing(world: World) -> None:
     first_drop(world)
 
 
+def taken_back(world: World) -> None:
+    """The data is what it was again before its job is through."""
+    second_drop(world)
+    world.until("Training")
+    world.put("a.csv", good(1))
+
+
+def scheduled(world: World) -> None:
+    world.put("dataset.json", b'{"schedule": "rate(7 days)"}')
+    world.drop(good(1))
+    world.later(7 * 86400)
+
+
 def set_stage(world: World, **changes: Any) -> None:
     parts = world.datasets._parts
     world.datasets._parts = replace(parts, settings=replace(parts.settings, **changes))
@@ -107,6 +120,8 @@ SCENES = [
     failing,
     without_gpus,
     approved_at_any_cost,
+    taken_back,
+    scheduled,
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.clock import iso
 from chalicelib.errors import Conflict, DatasetNotFound
+from tests.fakes.ticks import die, survived
 from tests.unit.datasets.world import Broken, Trained, World, csv, good
 
 WEEKLY = b'{"schedule": "rate(7 days)"}'
@@ -46,6 +47,16 @@ def test_a_request_whose_wake_was_lost_is_made_up_for_when_it_comes_again(world:
     world.queues.woken.clear()
     world.datasets.retrain("fm", "monday")
     assert world.queues.woken == [("dataset/fm", 0)]
+
+
+@pytest.mark.parametrize("effect", [1, 2])
+def test_a_function_that_dies_over_a_request_takes_it_once(world: World, effect: int) -> None:
+    world.drop(good())
+    world.tick.at, world.tick.then = world.tick.count + effect, die
+    while not survived(lambda: world.datasets.retrain("fm", "monday")):
+        pass  # SQS delivers it again
+    assert world.tick.then is None
+    assert world.settle()["attempt"] == 2
 
 
 def test_requests_while_a_job_runs_are_one_training_after_it(world: World) -> None:
