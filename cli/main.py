@@ -3,16 +3,13 @@
 # ruff: noqa: PLC0415 - boto3 takes half a second, which `--help` should not
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from cli.errors import CliError
-
-INTERRUPTED = 130
+from cli.options import AwsStage, Dataset, Home, OfDataset, Reason, Stage, Version, run
+from cli.trouble import trouble
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,25 +19,7 @@ app = typer.Typer(
     help="Drop a CSV in a bucket and a better image classifier goes live.",
 )
 
-trouble = typer.Typer(invoke_without_command=True)
 app.add_typer(trouble, name="trouble")
-
-Home = Annotated[Path | None, typer.Option(help="The local cloud's folder.", show_default=".local")]
-Stage = Annotated[
-    str | None, typer.Option(help="A stage in your AWS account instead of the local cloud.")
-]
-AwsStage = Annotated[str, typer.Option(help="dev or prod, of .chalice/config.json.")]
-OfDataset = Annotated[str, typer.Argument(metavar="DATASET", help="Whose model.")]
-Version = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[VERSION]",
-        help="The beginning of a version, or a training job.",
-        show_default="the one that waits",
-    ),
-]
-Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
-Dataset = Annotated[str | None, typer.Option(help="Whose model is asked.")]
 
 
 @app.command()
@@ -60,7 +39,7 @@ def up(
     """Start the local cloud and deploy to it."""
     from cli.commands import up as command
 
-    _run(lambda: command.up(home, port, foreground))
+    run(lambda: command.up(home, port, foreground))
 
 
 @app.command()
@@ -68,7 +47,7 @@ def down(home: Home = None) -> None:
     """Stop the local cloud; what it holds stays."""
     from cli.commands import up as command
 
-    _run(lambda: command.down(home))
+    run(lambda: command.down(home))
 
 
 @app.command()
@@ -80,7 +59,7 @@ def status(
     """Show what runs: cloud, stack, datasets, batches, jobs, endpoints."""
     from cli.commands import status as command
 
-    _run(lambda: command.status(home, stage, watch))
+    run(lambda: command.status(home, stage, watch))
 
 
 @app.command()
@@ -100,7 +79,7 @@ def logs(
     """Print what a job or an endpoint logs."""
     from cli.commands import logs as command
 
-    _run(lambda: command.logs(name, follow, home, stage))
+    run(lambda: command.logs(name, follow, home, stage))
 
 
 @app.command()
@@ -120,7 +99,7 @@ def drop(
     """Upload CSVs or images (and a dataset.json), then follow until live or refused."""
     from cli.commands import drop as command
 
-    _run(lambda: command.drop(files, dataset, home, stage))
+    run(lambda: command.drop(files, dataset, home, stage))
 
 
 @app.command()
@@ -132,7 +111,7 @@ def retrain(
     """Train a dataset once more, then follow; after a failure, from its last checkpoint."""
     from cli.commands import retrain as command
 
-    _run(lambda: command.retrain(dataset, home, stage))
+    run(lambda: command.retrain(dataset, home, stage))
 
 
 @app.command()
@@ -150,7 +129,7 @@ def approve(
     """
     from cli.commands import approve as command
 
-    _run(lambda: command.approve(dataset, version, reason=reason, home=home, stage=stage))
+    run(lambda: command.approve(dataset, version, reason=reason, home=home, stage=stage))
 
 
 @app.command()
@@ -165,7 +144,7 @@ def reject(
     """Turn down what waits for you, or is on its way to be live."""
     from cli.commands import approve as command
 
-    _run(lambda: command.reject(dataset, version, reason=reason, home=home, stage=stage))
+    run(lambda: command.reject(dataset, version, reason=reason, home=home, stage=stage))
 
 
 @app.command()
@@ -183,7 +162,7 @@ def report(
     """Fetch the report: the data, how good the model is, where its training time went."""
     from cli.commands import report as command
 
-    _run(lambda: command.report(dataset, out=out, show=show, home=home, stage=stage))
+    run(lambda: command.report(dataset, out=out, show=show, home=home, stage=stage))
 
 
 @app.command()
@@ -204,7 +183,7 @@ def history(
     """Tell what was trained, decided and live, when and why."""
     from cli.commands import history as command
 
-    _run(
+    run(
         lambda: command.history(
             dataset, version, all_versions=all_versions, as_json=as_json, home=home, stage=stage
         )
@@ -230,7 +209,7 @@ def rollback(
     """Bring an earlier model live again, then follow until it is."""
     from cli.commands import rollback as command
 
-    _run(lambda: command.rollback(dataset, version, reason=reason, home=home, stage=stage))
+    run(lambda: command.rollback(dataset, version, reason=reason, home=home, stage=stage))
 
 
 @app.command()
@@ -243,7 +222,7 @@ def predict(
     """Ask the live model what images show."""
     from cli.commands import predict as command
 
-    _run(lambda: command.predict(images, dataset, home, stage))
+    run(lambda: command.predict(images, dataset, home, stage))
 
 
 @app.command()
@@ -264,7 +243,7 @@ def classify(
     """Upload a folder of images, have all of them classified, fetch the results."""
     from cli.commands import classify as command
 
-    _run(
+    run(
         lambda: command.classify(
             folder, batch=batch, dataset=dataset, out=out, home=home, stage=stage
         )
@@ -281,7 +260,7 @@ def dead_letters(
     """List what the service gave up on after five tries, and why."""
     from cli.commands import dead_letters as command
 
-    _run(lambda: command.dead_letters(as_json, home, stage))
+    run(lambda: command.dead_letters(as_json, home, stage))
 
 
 @app.command()
@@ -298,67 +277,7 @@ def replay(
     """Have done after all what was given up: send dead letters back."""
     from cli.commands import dead_letters as command
 
-    _run(lambda: command.replay(ids or [], everything, home, stage))
-
-
-@trouble.callback()
-def show_trouble(context: typer.Context, home: Home = None) -> None:
-    """Bad days on demand: have the local cloud's next calls fail, its events get lost, ….
-
-    Alone it shows the rules in force, and all kinds of trouble.
-    """
-    if context.invoked_subcommand is None:
-        from cli.commands import trouble as command
-
-        _run(lambda: command.show(home))
-
-
-@trouble.command("add")
-def add_trouble(
-    kind: Annotated[str, typer.Argument(help="throttle, lose-reply, quota, events-late, …")],
-    *,
-    on: Annotated[
-        str, typer.Option(help="Whom it strikes: a pattern, say 'Create*' or 'ml.g*'.")
-    ] = "*",
-    times: Annotated[
-        int | None, typer.Option(help="How often.", min=1, show_default="once; quota: always")
-    ] = None,
-    always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
-    skip: Annotated[int, typer.Option(help="Spare so many first.", min=0)] = 0,
-    seconds: Annotated[float | None, typer.Option(help="How long, how late.", min=0)] = None,
-    message: Annotated[str | None, typer.Option(help="Instead of AWS's words.")] = None,
-    by: Annotated[
-        str | None, typer.Option(help="Only calls of this role, user or function.")
-    ] = None,
-    about: Annotated[
-        str | None, typer.Option(help="Only calls that name this: a key, a dataset, a job.")
-    ] = None,
-    when: Annotated[str | None, typer.Option(help="before or after it took effect.")] = None,
-    home: Home = None,
-) -> None:
-    """Put a rule of trouble in force."""
-    from cli.commands import trouble as command
-
-    rule: dict[str, object] = {"kind": kind, "on": on, "skip": skip}
-    options = {"times": times, "seconds": seconds, "message": message, "by": by}
-    options |= {"about": about, "when": when}
-    rule |= {name: value for name, value in options.items() if value is not None}
-    if always:
-        rule["times"] = None
-    _run(lambda: command.add(home, rule))
-
-
-@trouble.command("clear")
-def clear_trouble(
-    number: Annotated[
-        int | None, typer.Argument(metavar="[RULE]", help="Its number.", show_default="all rules")
-    ] = None,
-    home: Home = None,
-) -> None:
-    """End a rule of trouble, or all."""
-    from cli.commands import trouble as command
-
-    _run(lambda: command.clear(home, number))
+    run(lambda: command.replay(ids or [], everything, home, stage))
 
 
 @app.command()
@@ -366,7 +285,7 @@ def package(stage: AwsStage = "dev") -> None:
     """Build the CloudFormation package in build/."""
     from cli.commands import deploy as command
 
-    _run(lambda: command.package(stage))
+    run(lambda: command.package(stage))
 
 
 @app.command()
@@ -384,7 +303,7 @@ def deploy(
     """Deploy to your AWS account."""
     from cli.commands import deploy as command
 
-    _run(lambda: command.deploy(stage, notify))
+    run(lambda: command.deploy(stage, notify))
 
 
 @app.command()
@@ -398,33 +317,7 @@ def destroy(
     """Remove what was deployed to your AWS account; the data only with --delete-data."""
     from cli.commands import deploy as command
 
-    _run(lambda: command.destroy(stage, delete_data=delete_data, yes=yes))
-
-
-def _run(command: Callable[[], int]) -> NoReturn:
-    """Run it; what fails is told in a sentence. Exit status: the command's own, or the error's."""
-    try:
-        code = command()
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except CliError as error:
-        code = _fail(str(error), error.status)
-    except Exception as error:
-        from cli.explain import explain
-
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        code = _fail(sentence, CliError.status)
-    raise typer.Exit(code)
-
-
-def _fail(sentence: str, code: int) -> int:
-    from cli.console import make_console
-
-    sys.stdout.flush()
-    make_console(stderr=True).print(sentence, style="red")
-    return code
+    run(lambda: command.destroy(stage, delete_data=delete_data, yes=yes))
 
 
 if __name__ == "__main__":
