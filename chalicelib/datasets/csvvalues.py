@@ -13,6 +13,7 @@ import math
 WHOLE, UNIT = 255, 1  # how values are written: whole numbers to 255, or numbers from 0 to 1
 MISSING = {"nan", "na", "n/a", "#n/a", "null", "none", "?"}
 VALUE_OF = {str(value).encode(): value for value in range(256)}.__getitem__
+PLAIN = frozenset(map(str, range(256)))
 _DIGITS_AND_COMMAS = b"0123456789,"
 _OF_DECIMALS = b"0123456789,.+-eE"
 _INFINITE = {"inf", "+inf", "-inf", "infinity", "-infinity"}
@@ -44,6 +45,8 @@ def _whole(values: bytes) -> Measured:
 
 def value_problem(text: str, scale: int | None) -> str | None:  # noqa: PLR0911 - one a kind
     """Why the field is no pixel value among values written in this way; None when it is one."""
+    if text in PLAIN and (scale != UNIT or text in ("0", "1")):
+        return None
     shown, low = repr(text[:30]), text.strip().lower()
     if not text:
         return "an empty field is not a whole number from 0 to 255"

@@ -35,10 +35,12 @@ def files() -> dict[str, bytes]:
 def ready(cloud: Cloud, files: dict[str, bytes]) -> dict[str, str]:
     """The `_READY` of two datasets that train while the first test drops its own."""
     frame = json.dumps({**QUICK, "shape": FRAME}).encode()
-    cloud.put("datasets/zipped/dataset.json", frame)
-    cloud.put("datasets/zipped/shapes.zip", zipped(files))
-    cloud.put("datasets/decimals/dataset.json", json.dumps({**QUICK, "label": "shape"}).encode())
-    train, test = photos.rows(210, 48), photos.rows(210, 48, start=210)
+    cloud.put("datasets/zipped/dataset.json", frame.replace(b"{", b'{"bad_rows": 0.01, ', 1))
+    cloud.put("datasets/zipped/shapes.zip", zipped({**files, "train/disc/404.png": b"<html>"}))
+    settings = json.dumps({**QUICK, "label": "shape", "bad_rows": 0.01}).encode()
+    cloud.put("datasets/decimals/dataset.json", settings)
+    train = with_bad_row(photos.rows(210, 48), 7, "nan")
+    test = with_bad_row(photos.rows(210, 48, start=210), 100, "")
     cloud.put("datasets/decimals/a_train.csv.gz", gzip.compress(train.encode(), 1))
     cloud.put("datasets/decimals/a_test.csv", test.encode())
     return {name: cloud.ready(name) for name in ("zipped", "decimals")}
@@ -51,6 +53,13 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
             archive.writestr(f"Shapes/{path}", content)
         archive.writestr("__MACOSX/Shapes/._train", b"x")
     return body.getvalue()
+
+
+def with_bad_row(rows: str, line: int, value: str) -> str:
+    """One more row, at this line, whose first value is this."""
+    lines = rows.splitlines(keepends=True)
+    _, _, rest = lines[line - 1].partition(",")
+    return "".join([*lines[: line - 1], f"{value},{rest}", *lines[line - 1 :]])
 
 
 def report(cloud: Cloud, status: Mapping[str, Any], name: str) -> bytes:
@@ -98,7 +107,11 @@ def test_a_zip_of_folders_goes_live(
 ) -> None:
     status = cloud.settled("zipped", ready["zipped"])
     assert status["outcome"] == "Live", status
-    assert f"shapes.zip: {len(files)} images" in report(cloud, status, "report.txt").decode()
+    text = report(cloud, status, "report.txt").decode()
+    assert f"shapes.zip: {len(files) + 1} images, 1 set aside" in text
+    assert "shapes.zip/Shapes/train/disc/404.png: HTML or XML, no image" in text
+    log = "\n".join(cloud.training_log(status["training_job"]))
+    assert f"47 of {len(files)} images could not be read" in log
     assert_answers(cloud, "zipped")
 
 
@@ -109,8 +122,12 @@ def test_a_csv_of_decimals_with_its_label_last_goes_live(
     assert status["outcome"] == "Live", status
     text = report(cloud, status, "report.txt").decode()
     assert "Images: 48 x 48, grey, values written 0 to 1" in text
-    assert "a_test.csv: test, 210 rows, with a header, the label in column 2305" in text
+    told = "a_test.csv: test, 211 rows, 1 set aside, with a header, the label in column 2305"
+    assert told in text
+    assert "a_train.csv.gz, line 7, column 1: 'nan' is a missing value" in text
     log = "\n".join(cloud.training_log(status["training_job"]))
+    left_out = "Left out of all files, as the check before the job found them bad: 1 row of "
+    assert f"{left_out}a_test.csv, 1 row of a_train.csv.gz" in log
     assert "dense-128" in log
     assert "epoch=8;" in log or "epoch=7;" in log
     for label in photos.CLASSES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_a_tenth_that_cannot_be_read_is_left_out_and_named(folder: Folder) -> No
         "train/cat/006.png",
         "train/dog/001.png",
     ]
+
+
+def test_images_that_were_set_aside_are_not_asked_for(folder: Folder) -> None:
+    members = {f"x/{CLASSES[i % 2]}/{i}.png": picture(i) for i in range(6)}
+    members |= {"x/dog/7.png": b"<html>", "./x//dog/8.png": b""}
+    folder.put("a.zip", zipped(members), "archive")
+    [file] = folder.files
+    folder.files = [replace(file, left_out=("x/dog/7.png", "x/dog/8.png", "x/cat/2.png"))]
+    data = folder.read()
+    assert (len(data.train.labels), data.notes) == (5, ())
+    assert data.train.origins is not None
+    assert "a.zip/x/cat/2.png" not in data.train.origins.files
 
 
 def test_more_than_a_fifth_that_cannot_be_read_end_the_job(folder: Folder) -> None:
