@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from chalicelib.aws.endpoints import Serverless
+from chalicelib.aws.endpoints import Instances, Serverless
 from chalicelib.aws.registry import Approval
 from chalicelib.datasets import shortage
 from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
@@ -155,6 +155,40 @@ def test_an_endpoint_comes_up_changes_and_goes(sagemaker: SageMaker) -> None:
     sagemaker.settle(endpoint)
     assert sagemaker.endpoints.describe(endpoint) is None
     sagemaker.endpoints.delete(endpoint)
+
+
+def test_a_config_tells_what_it_runs_on_until_it_is_deleted(sagemaker: SageMaker) -> None:
+    endpoints, model = sagemaker.endpoints, config(sagemaker)
+    other = f"{model}-h0123"
+    for _ in range(2):
+        endpoints.ensure_config(other, model, Instances("ml.m5.large", 2), TAGS)
+    assert endpoints.capacity(model) == Serverless(2048, 5)
+    assert endpoints.capacity(other) == Instances("ml.m5.large", 2)
+    assert endpoints.configs(model) == [model, other]
+    for _ in range(2):
+        endpoints.delete_model(model)
+        endpoints.delete_config(other)
+    assert endpoints.configs(model) == [model]
+    assert endpoints.capacity(other) is None
+
+
+def test_serverless_becomes_instances_and_not_the_other_way_round(sagemaker: SageMaker) -> None:
+    endpoint, serverless = name("e"), config(sagemaker)
+    instances = f"{serverless}-h0123"
+    capacity = Instances("ml.m5.large", 1)
+    sagemaker.endpoints.ensure_config(instances, serverless, capacity, TAGS)
+    sagemaker.endpoints.create(endpoint, serverless, TAGS)
+    sagemaker.settle(endpoint)
+    found = sagemaker.endpoints.describe(endpoint)
+    assert found is not None
+    assert found.serverless
+    sagemaker.endpoints.update(endpoint, instances)
+    sagemaker.settle(endpoint)
+    found = sagemaker.endpoints.describe(endpoint)
+    assert found is not None
+    assert (found.config, found.serverless, found.pending) == (instances, False, "")
+    with pytest.raises(RequestRefused):
+        sagemaker.endpoints.update(endpoint, serverless)
 
 
 def test_what_is_not_there_is_said_so(sagemaker: SageMaker) -> None:
