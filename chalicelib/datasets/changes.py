@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib.aws.endpoints import Capacity
 from chalicelib.aws.registry import Approval
 from chalicelib.clock import iso
-from chalicelib.datasets import deciding, hosting
+from chalicelib.datasets import deciding, hosting, people
 from chalicelib.datasets.deciding import PersonsWord
 from chalicelib.datasets.live import Champion, Change, Left, Why
 from chalicelib.datasets.parts import Parts
@@ -179,6 +179,20 @@ def _begun(parts: Parts, state: State, model: Left, change: Change, message: str
         because=None,
         change=change,
     )
+
+
+def turned_down(parts: Parts, state: State) -> PersonsWord | None:
+    """Has a person rejected the model on its way to be live? What was said before somebody rolled
+    back to it no longer counts, and on what the live model runs is no decision on it."""
+    change = state.changing
+    if change is not None and change.why is Why.HOSTING:
+        return None
+    word = people.turned_down(parts, state)
+    if word is None or change is None:
+        return word
+    package = parts.registry.describe(state.package or "")
+    said = "" if package is None else package.properties.get("decided_at", "")
+    return word if said > change.asked else None
 
 
 def tell_registry(parts: Parts, state: State) -> None:

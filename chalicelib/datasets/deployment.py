@@ -41,7 +41,7 @@ BROKEN = (
 def verify(parts: Parts, state: State) -> Move:
     """A serverless endpoint `…-next` answers the golden images before anybody sees the model."""
     try:
-        word = people.turned_down(parts, state)
+        word = changes.turned_down(parts, state)
         return _verify(parts, state) if word is None else go(_turned_down(parts, state, word))
     except RequestRefused as error:
         return go(fail(parts, state, f"SageMaker refuses it: {error}"))
@@ -50,7 +50,7 @@ def verify(parts: Parts, state: State) -> Move:
 def deploy(parts: Parts, state: State) -> Move:
     """The live endpoint takes the new config, and answers the golden images itself."""
     try:
-        word = people.turned_down(parts, state)
+        word = changes.turned_down(parts, state)
         if word is not None:
             told = state.asked_at is not None  # the live endpoint, to change
             gone = _back(parts, state, str(word)) if told else _turned_down(parts, state, word)

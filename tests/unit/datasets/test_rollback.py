@@ -117,6 +117,17 @@ def test_a_person_may_change_their_mind() -> None:
     assert approvals(world) == ["Approved", "Rejected", "Approved"]
 
 
+def test_who_rejects_the_model_meanwhile_is_heard() -> None:
+    world = three()
+    back(world)
+    world.until("Deploying")
+    world.later(1)
+    world.datasets.reject(DATASET, "bert", "that one neither")
+    status = world.settle()
+    assert live(world) == world.jobs[2]
+    assert "bert" in status["change"]["message"]
+
+
 def test_new_data_is_judged_against_what_is_live_now() -> None:
     world = three()
     back(world)
