@@ -11,6 +11,7 @@ from typing import Any, Literal
 from chalicelib.clock import iso
 from chalicelib.datasets.cost.memory import Costs
 from chalicelib.datasets.live import SHOWN_FORMER, Champion, Change, Former
+from chalicelib.datasets.next_steps import advice
 from chalicelib.datasets.outbox import Notice
 from chalicelib.datasets.service_settings import parse_rate
 from chalicelib.datasets.timeline import Event, shorten
@@ -208,7 +209,7 @@ class State:
         return {
             "dataset": self.dataset,
             "phase": self.phase,
-            "message": self.message + self._remark(),
+            "message": self.message + self._remark() + advice(self),
             "version": self.version,
             "attempt": self.attempt,
             "training_job": self.training_job,

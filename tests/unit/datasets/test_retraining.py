@@ -181,3 +181,19 @@ def test_a_scheduled_training_that_comes_to_nothing_is_tried_a_week_later(world:
     world.later(WEEK)
     sweep(world)
     assert world.status()["champion"]["training_job"] == world.jobs[2]
+
+
+def test_a_scheduled_check_that_is_lost_again_and_again_is_given_up_for_a_week(
+    world: World,
+) -> None:
+    world.put("dataset.json", WEEKLY)
+    world.drop(good())
+    world.later(WEEK)
+    for _ in range(8):
+        world.queues.asked.clear()
+        world.queues.woken.clear()
+        world.reconcile()
+        world.later(1000)
+    status = world.status()
+    assert (status["outcome"], world.queues.asked) == ("Failed", [])
+    assert status["next_training"] > iso(world.now + timedelta(days=6))
