@@ -294,7 +294,8 @@ class MemoryEndpoints:
 class MemoryRuntime:
     """Answers golden images out of the model's own artifact, as a right container would.
 
-    `apart` by endpoint name is added to the probabilities; `refusals` are raised first.
+    `apart` by endpoint name (or name, space, config) is added to the probabilities; `refusals` are
+    raised first.
     """
 
     storage: Storage
@@ -319,7 +320,7 @@ class MemoryRuntime:
         for line in files["golden.jsonl"].splitlines():
             golden = json.loads(line)
             if base64.b64decode(golden["png"]) == body:
-                off = self.apart.get(endpoint, 0.0)
+                off = self.apart.get(f"{endpoint} {live.config}", self.apart.get(endpoint, 0.0))
                 pairs = zip(model["classes"], golden["probabilities"], strict=True)
                 probabilities = {name: p + off for name, p in pairs}
                 answer = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from chalicelib.aws.endpoints import Serverless
 from chalicelib.errors import LimitReached, ModelError, ModelNotReady
+from tests.fakes.ticks import die
 from tests.unit.datasets.world import LIVE, NEXT, World, good
 
 
@@ -47,18 +50,64 @@ def test_answers_nearly_like_keras_go_live(world: World) -> None:
     assert world.settle()["outcome"] == "Live"
 
 
-def test_a_live_endpoint_that_answers_otherwise_goes_back(world: World) -> None:
+def unlike_live(world: World) -> None:
+    """The challenger answers as it should, but not on the live endpoint."""
     world.until("Deploying")
-    world.runtime.apart[LIVE] = 0.1
-    world.settle()
+    world.runtime.apart[f"{LIVE} {world.jobs[1]}"] = 0.1
+
+
+def test_a_live_endpoint_that_answers_otherwise_goes_back(world: World) -> None:
+    unlike_live(world)
+    message = world.settle()["message"]
     stays(world)
+    assert "0.1000 apart" in message
+    assert f"{world.jobs[0]} is live as before" in message
+    assert world.runtime.asked[-1] == (LIVE, world.jobs[0])  # and it was asked
 
 
-def test_a_silent_rollback_is_noticed(world: World) -> None:
+def test_a_silent_rollback_is_noticed_and_the_champion_verified(world: World) -> None:
     world.until("Deploying")
     world.endpoints.fail_on.add(world.jobs[1])
-    assert world.jobs[0] in world.settle()["message"]
+    message = world.settle()["message"]
+    assert f"went back to {world.jobs[0]} by itself" in message
+    assert f"{world.jobs[0]} is live as before" in message
     stays(world)
+    assert world.runtime.asked[-1] == (LIVE, world.jobs[0])
+
+
+def test_a_champion_that_answers_no_more_is_told(world: World) -> None:
+    world.until("Deploying")
+    world.runtime.apart[LIVE] = 0.1
+    message = world.settle()["message"]
+    assert f"{world.jobs[0]} could not be brought back" in message
+    assert f"/aws/sagemaker/Endpoints/{LIVE}" in message
+    stays(world)
+
+
+def test_a_live_endpoint_that_an_update_broke_is_made_anew_for_the_champion(world: World) -> None:
+    world.until("Deploying")
+    world.reconcile()
+    live = world.endpoints.endpoints[LIVE]
+    live.status, live.reason = "Failed", "InternalServerError"
+    assert "InternalServerError" in world.settle()["message"]
+    stays(world)
+
+
+@pytest.mark.parametrize("trouble", ["killed", "another"])
+def test_going_back_ends_the_same_whoever_dies_or_cuts_in(trouble: str) -> None:
+    for n in count(1):
+        world = World()
+        world.drop(good(1))
+        world.put("a.csv", good(2))
+        world.ready()
+        unlike_live(world)
+        world.tick.at = world.tick.count + n
+        world.tick.then = die if trouble == "killed" else world.reconcile
+        world.settle()
+        stays(world)
+        if world.tick.then is not None:
+            assert n > 8
+            return
 
 
 def test_a_first_model_that_fails_live_leaves_no_endpoint() -> None:
