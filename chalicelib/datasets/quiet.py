@@ -14,6 +14,7 @@ from chalicelib.uploads import Unfinished, unfinished
 
 EARLY_SECONDS = 1  # a delayed message this close to its time may be the one being handled
 LONGEST_WAIT = 300  # s between two looks at an upload: so soon another quiet_seconds counts
+CHECK_AGAIN = 5  # s between two looks at data that is being checked
 MANY = 5000  # objects; a listing of more is worth saving
 LOOK_AGAIN = 30  # s between two such listings that find nothing new
 

@@ -116,11 +116,22 @@ class Datasets:
         self._parts.queues.wake(names.dataset_id(name), 1)
 
     def watch(self, name: str) -> None:
-        """Reconcile because files came or went. Who has a run to finish looks at them after it: a
-        hundred thousand images need not ask SageMaker how the job stands."""
+        """Reconcile because files came or went.
+
+        A hundred thousand of them may: who has a job to finish looks at them after it, and a check
+        under way is held against them once in a while.
+        """
         item = self._table.get(names.dataset_id(name))
-        if item is None or State.from_json(item.state).phase not in UNMOVED_BY_FILES:
-            self.reconcile(name)
+        state = State(name) if item is None else State.from_json(item.state)
+        if state.phase in UNMOVED_BY_FILES:
+            return
+        if item is not None and state.phase is Phase.CHECKING:
+            after = self._woken(rest(state, wake=quiet.CHECK_AGAIN))
+            if after != state:
+                with suppress(RevisionConflict):  # the message is on its way
+                    self._write(state, after, item.revision)
+            return
+        self.reconcile(name)
 
     def preflight(self, fields: Mapping[str, Any]) -> None:
         """Check a version's CSVs and report (in the `work` function), then wake the reconciler."""

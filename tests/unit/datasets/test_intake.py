@@ -250,6 +250,20 @@ def test_files_that_land_while_a_job_runs_ask_nothing_of_sagemaker(world: World)
     assert world.status()["phase"] == "Waiting"
 
 
+def test_files_that_land_while_data_is_checked_are_looked_at_now_and_then(world: World) -> None:
+    world.put("a.csv", good(1))
+    world.ready()
+    world.until("Checking")
+    before = world.storage.listings
+    for i in range(50):
+        world.put("a.csv", good(i + 2))
+        world.datasets.watch(DATASET)
+        world.later(0.1)
+    assert (world.storage.listings, len(world.queues.woken)) == (before, 3)
+    status = world.settle()
+    assert (status["outcome"], len(world.jobs)) == ("Live", 1)
+
+
 def test_events_that_change_nothing_in_a_large_dataset_list_it_now_and_then(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
