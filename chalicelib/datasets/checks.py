@@ -177,7 +177,9 @@ def _label_problems(found: Found, labels: Sequence[str]) -> Iterable[Problem]:
     known = set(labels)
     for (role, label), (file, line, column) in found.places.items():
         if role != "train" and label not in known:
-            reason = f"label {label!r} is in no training {found.things}"
+            count = found.of(role)[label]
+            also = f" ({count:,} {found.things}s have it)" if count > 1 else ""
+            reason = f"label {label!r} is in no training {found.things}{also}"
             yield Problem(file, reason, line, column)
 
 

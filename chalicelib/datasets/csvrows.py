@@ -76,12 +76,13 @@ def settle_labels(found: CsvFile) -> None:
 
     usual, odd = sorted((numbers, words), key=more_and_earlier)
     for label in odd:
-        leave_out_label(
-            found,
-            label,
+        reason = (
             f"label {label!r} where the other rows have labels like {usual[0]!r}: "
-            "a header in the middle, or another kind of file",
+            "a header in the middle, or another kind of file"
         )
+        place = found.labels[label], found.label_column + 1
+        if not leave_out_label(found, label, reason):
+            found.problems.append(Problem(found.name, reason, *place))
 
 
 def _check_header(found: CsvFile) -> None:
@@ -96,14 +97,15 @@ def _check_header(found: CsvFile) -> None:
         found.problems.append(Problem(found.name, reason, 1, found.label_column + 1))
 
 
-def leave_out_label(found: CsvFile, label: str, reason: str) -> None:
-    """Leave out every row of a label, if there are not too many of it to be a slip."""
+def leave_out_label(found: CsvFile, label: str, reason: str) -> bool:
+    """Leave out every row of a label; False where there are too many of it to be a slip."""
     lines = found.lines_of[label]
     if len(lines) < found.counts[label]:
-        return
+        return False
     del found.labels[label], found.counts[label], found.lines_of[label]
     column = found.label_column + 1
     found.bad = sorted([*found.bad, *(BadRow(line, column, reason) for line in lines)])
+    return True
 
 
 def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[Line]:

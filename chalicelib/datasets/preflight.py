@@ -173,7 +173,7 @@ class Preflight:
         if report["ok"]:
             self._put_channels(dataset, version, folder, inspection)
         if (listed := set_aside_csv(inspection)) is not None:
-            self._storage.put_text(folder + "set_aside.csv", listed)
+            self._storage.put_text(folder + "set_aside.csv", listed, "text/csv; charset=utf-8")
         self._put_report(folder, report)
         self._log.info(
             report["summary"],

@@ -43,6 +43,7 @@ def report_of(
         more = len(problems) - 1
         summary = f"refused: {problems[0]}" + (f" (and {more} more)" if more else "")
     instances = settings.instances
+    aside = inspection.set_aside if ok else []
     return {
         "format": 2,
         "dataset": dataset,
@@ -52,8 +53,8 @@ def report_of(
         "problems": [asdict(problem) for problem in problems[:SHOWN]],
         "problem_count": len(problems),
         "notes": inspection.notes,
-        "set_aside": [asdict(problem) for problem in inspection.set_aside[:LISTED]],
-        "set_aside_count": len(inspection.set_aside),
+        "set_aside": [asdict(problem) for problem in aside[:LISTED]],
+        "set_aside_count": len(aside),
         "not_read_to_the_end": inspection.unfinished,
         "kind": inspection.kind,
         "bytes": sum(stored.size for stored in content.used),
@@ -118,7 +119,7 @@ def report_text(report: Mapping[str, Any]) -> str:
 
 def set_aside_csv(inspection: Inspection) -> str | None:
     """set_aside.csv: all that was set aside, where the report for people has no room for it."""
-    if len(inspection.set_aside) <= SHOWN:
+    if inspection.problems or len(inspection.set_aside) <= SHOWN:
         return None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

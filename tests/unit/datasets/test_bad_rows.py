@@ -126,6 +126,16 @@ def test_labels_that_can_be_none_are_set_aside(label: str, reason: str) -> None:
     assert reason in aside["reason"]
 
 
+def test_a_label_of_many_rows_is_no_slip() -> None:
+    bad = {f"_{place}": row("one", place % 200) for place in range(101)}
+    _, report, _ = checked({"a.csv": rows(2000, **bad)}, '{"bad_rows": 0.1}')
+    assert (report["ok"], report["set_aside"]) == (False, [])
+    assert "label 'one' where the other rows have labels like '0'" in report["summary"]
+    del bad["_100"]
+    _, report, _ = checked({"a.csv": rows(2000, **bad)}, '{"bad_rows": 0.1}')
+    assert report["set_aside_count"] == 100
+
+
 def test_labels_that_nobody_knows_are_set_aside_while_they_are_few() -> None:
     words = rows(1000, _5=row("shrit", 9)).replace(b"\n0,", b"\nbag,").replace(b"\n1,", b"\nshirt,")
     words = words.replace(b"0,", b"bag,", 1)
