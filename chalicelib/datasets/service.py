@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -297,16 +298,31 @@ class Datasets:
 
     def _deliver(self, name: str) -> None:
         """Pay what the item owes: notices, records. What was written alone is told."""
-        item = self._table.get(names.dataset_id(name))
-        if item is None:
-            return
-        state = State.from_json(item.state)
-        if not state.owes_something:
-            return
-        paid = telling.deliver(self._parts, self._notifications, state)
-        if paid != state:
-            with suppress(RevisionConflict):  # who was first pays, or finds it paid
-                self._write(state, paid, item.revision)
+        paid: telling.Paid | None = None
+        for _ in range(MOST_STEPS):
+            item = self._table.get(names.dataset_id(name))
+            state = None if item is None else State.from_json(item.state)
+            if item is None or state is None:
+                return
+            after = state
+            try:
+                if paid is None:
+                    if not state.owes_something:
+                        return
+                    if (left := telling.lease_seconds(self._parts, state)) > 0:
+                        # Whoever tells may die: then somebody has to come by.
+                        self._parts.queues.wake(item.id, math.ceil(left))
+                    after = telling.leased(self._parts, state)
+                    if mine := after != state:
+                        item = self._write(state, after, item.revision)
+                        state = after
+                    paid = telling.deliver(self._parts, self._notifications, state, tell=mine)
+                after = paid.off(state)
+                if after != state:
+                    self._write(state, after, item.revision)
+                return
+            except RevisionConflict:
+                continue
 
     def _follow(self, then: Callable[[], None], before: State, written: Item) -> None:
         """Do what comes behind the write; where it fails, take the write back for the next one."""

@@ -129,6 +129,7 @@ class State:
     set_aside: int = 0  # bad rows that the newest check set aside
     outbox: tuple[Notice, ...] = ()  # what people are to be told
     told: tuple[Notice, ...] = ()  # what they were told last
+    telling_until: str | None = None  # somebody is at it
     tell_after: str | None = None  # the topic did not answer: not again before then
     config: str | None = None  # of the endpoint, that `training_job` is verified and deployed with
     hosting: Mapping[str, Any] | None = None  # what that config runs on

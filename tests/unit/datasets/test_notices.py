@@ -117,6 +117,18 @@ def test_killed_anywhere_each_notice_is_sent_and_twice_under_the_same_number() -
     assert twice == 1  # killed between the topic and the item, and nowhere else
 
 
+def test_of_two_at_once_one_tells() -> None:
+    for n in count(1):
+        world = World()
+        world.put("a.csv", csv("x,1", "2"))
+        world.ready()
+        world.tick.at, world.tick.then = world.tick.count + n, world.reconcile
+        world.settle()
+        assert world.notifications.kinds == ["Refused"], f"another one cut in after effect {n}"
+        if world.tick.then is not None:
+            return
+
+
 @pytest.mark.parametrize("kind", list(NoticeKind))
 def test_every_kind_has_words_that_every_subscriber_takes(kind: NoticeKind) -> None:
     notice = Notice(
