@@ -41,8 +41,8 @@ def rows(*labels: str | int, each: int = 9) -> dict[str, int]:
             (0, 10**12),
             (),
             "labels go from 0 to 1000000000000 without 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …: is a "
-            "class missing? Without it the classes are the 2 that are there, in their order, called "
-            "0, 1000000000000",
+            "class missing? Without it the classes are the 2 that are there, in their order, "
+            "called 0, 1000000000000",
         ),
     ],
 )
