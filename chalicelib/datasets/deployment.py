@@ -56,8 +56,27 @@ def deploy(parts: Parts, state: State) -> Move:
             gone = _back(parts, state, str(word)) if told else _turned_down(parts, state, word)
             return go(gone)
         return _deploy(parts, state)
-    except (RequestRefused, LimitReached) as error:
-        return go(fail(parts, state, f"SageMaker refuses it: {error}"))
+    except LimitReached as error:
+        if isinstance(hosted(state).capacity, Serverless):
+            raise  # another endpoint may go
+        return go(_refused(parts, state, error))
+    except RequestRefused as error:
+        return go(_refused(parts, state, error))
+
+
+def _refused(parts: Parts, state: State, error: Exception) -> State:
+    """Where the hosting that is asked for is new, the model goes live on the champion's."""
+    reason = f"SageMaker refuses it: {error}"
+    champion = state.champion
+    if champion is None:
+        return fail(parts, state, reason)
+    known = champion.hosting
+    if known is None or known == state.hosting or state.changing is not None or state.stand_in:
+        return _back(parts, state, reason)
+    capacity = hosting.from_json(known)
+    config = hosting.config_for(parts, state.training_job or "", capacity)
+    message = f"{reason}: {state.training_job} goes live on {capacity}"
+    return replace(state, hosting=known, config=config, asked_at=None, tries=0, message=message)
 
 
 def _verify(parts: Parts, state: State) -> Move:  # noqa: PLR0911 - one a state of the endpoint

@@ -192,7 +192,8 @@ class Datasets:
             state = State.from_json(item.state)
             target = earlier.find(self._parts, state, to)
             if changes.is_live(state, target):
-                return self._status(state)
+                said = f"{target.training_job} is live already: nothing was changed"
+                return {**self._status(state), "message": said}
             asked = changes.rolled_back(self._parts, state, target, who, reason)
             try:
                 self._write(state, asked, item.revision)

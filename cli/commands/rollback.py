@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from cli.api import Api, Change, DatasetStatus
+from cli.commands.approve import caller
 from cli.console import Waiting, interruptible, make_console
 from cli.follow import PHASES, Sleep, patient, pause
 from cli.target import find_target
@@ -22,8 +22,7 @@ def rollback(
     api = Api.of(target)
     asked = api.rollback(dataset, version, reason=reason, by=caller())
     if asked.change is None or asked.change.outcome is not None:
-        live = asked.champion.training_job if asked.champion else "nothing"
-        console.print(f"{live} is live already; nothing was changed.")
+        console.print(f"{asked.message}.")
         return LIVE
     console.print(f"Rolling {dataset} back to {asked.change.training_job}.")
     left = (
@@ -55,11 +54,3 @@ def follow(api: Api, asked: DatasetStatus, waiting: Waiting, sleep: Sleep) -> Ch
         change = status.change
         waiting.say(PHASES.get(status.phase, status.phase))
     return change
-
-
-def caller() -> str:
-    """What the operating system calls who runs the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "somebody"

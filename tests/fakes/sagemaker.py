@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.aws.endpoints import Answer, Capacity, Endpoint, Serverless
+from chalicelib.aws.endpoints import Answer, Capacity, Endpoint, Instances, Serverless
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import TrainingJob
@@ -192,7 +192,7 @@ class MemoryEndpoints:
         self.endpoints: dict[str, _Live] = {}
         self.fail_on: set[str] = set()
         self.refusals: list[Exception] = []  # raised by the next creates of models
-        self.no_update: list[Exception] = []  # raised by the next updates
+        self.none_of: dict[str, Exception] = {}  # instance type → raised by who asks for it
         self.no_delete: Exception | None = None  # raised whenever a config or model is to go
         self._tick = tick or Ticks()
 
@@ -239,9 +239,10 @@ class MemoryEndpoints:
 
     def update(self, name: str, config: str) -> None:
         live = self._found(name)
-        if self.no_update:
-            raise self.no_update.pop(0)
-        if isinstance(self._capacity(config), Serverless) and not live.serverless:
+        wanted = self._capacity(config)
+        if isinstance(wanted, Instances) and wanted.instance_type in self.none_of:
+            raise self.none_of[wanted.instance_type]
+        if isinstance(wanted, Serverless) and not live.serverless:
             raise RequestRefused("a real-time endpoint cannot be updated to a serverless endpoint")
         if live.status != "InService":
             raise Unavailable(f"{name} takes no change now")

@@ -118,7 +118,7 @@ def test_from_instances_to_serverless_without_a_gap(world: World) -> None:
 def test_hosting_that_cannot_be_had_changes_nothing_and_says_why(
     world: World, refusal: Exception
 ) -> None:
-    world.endpoints.no_update = [refusal]
+    world.endpoints.none_of = {"ml.m5.large": refusal}
     status = change(world, M5)
     assert runs_on(world) == Serverless(2048, 5)
     assert status["outcome"] == "Live"
@@ -130,9 +130,32 @@ def test_hosting_that_cannot_be_had_changes_nothing_and_says_why(
     assert runs_on(world) == Serverless(2048, 5)
     assert world.drop(good(2))["outcome"] == "Live"  # nor does a new model wait for it
     assert runs_on(world) == Serverless(2048, 5)
+    world.endpoints.none_of.clear()
     world.later(3700)
     world.settle()
     assert runs_on(world) == Instances("ml.m5.large", 2)
+
+
+def test_a_new_model_does_not_wait_for_hosting_that_cannot_be_had(world: World) -> None:
+    world.endpoints.none_of = {"ml.m5.large": LimitReached("0 ml.m5.large for endpoint usage")}
+    world.put("dataset.json", setting(M5))
+    status = world.drop(good(2))
+    assert runs_on(world) == Serverless(2048, 5)
+    assert status["champion"]["training_job"] == world.jobs[1]
+    assert (status["outcome"], status["change"]["outcome"]) == ("Live", "Failed")
+    assert "0 ml.m5.large" in status["change"]["message"]
+
+
+def test_a_live_endpoint_that_cannot_be_made_anew_comes_back_as_it_was(world: World) -> None:
+    change(world, M5)
+    world.put("dataset.json", setting(None))
+    world.until("Deploying")
+    while world.endpoints.endpoints[LIVE].status != "Deleting":
+        assert world.step()
+    world.endpoints.refusals = [RequestRefused("no")]
+    status = world.settle()
+    assert runs_on(world) == Instances("ml.m5.large", 2)
+    assert (status["endpoint"], status["change"]["outcome"]) == (LIVE, "Failed")
 
 
 def test_instances_that_do_not_come_up_leave_the_champion(world: World) -> None:
