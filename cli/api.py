@@ -39,6 +39,15 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A version whose model, or whose training's cost (`what`), a person must decide on."""
+
+    version: str
+    what: str
+    message: str
+
+
+@dataclass(frozen=True)
 class DatasetStatus:
     """Where a dataset stands; the fields are those of the API's JSON."""
 
@@ -57,6 +66,7 @@ class DatasetStatus:
     instances: str | None = None
     former: tuple[str, ...] = ()  # training jobs of former champions, the newest first
     change: Change | None = None
+    waiting: tuple[Waiting, ...] = ()
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> DatasetStatus:
@@ -91,6 +101,10 @@ class DatasetStatus:
                 change["outcome"],
                 tame(change["message"]),
                 change["asked"],
+            ),
+            waiting=tuple(
+                Waiting(one["version"], one["what"], tame(one["message"]))
+                for one in body.get("waiting") or ()
             ),
         )
 

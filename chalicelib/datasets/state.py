@@ -221,6 +221,10 @@ class State:
             "ready": self.ready,
             "settled": self.settled and not self.retrain,
             "outcome": self.outcome,
+            "awaits": self.awaits,
+            "waiting": self.waiting(),
+            "decided_by": self.decided_by,
+            "decided_why": self.decided_why,
             "report": self.report,
             "champion": None if self.champion is None else asdict(self.champion),
             "former": [asdict(one) for one in self.former[: -SHOWN_FORMER - 1 : -1]],
@@ -240,6 +244,18 @@ class State:
         if self.publishing is not None:
             return "; its report is still being published"
         return f"; its report: {self.report_problem}" if self.report_problem else ""
+
+    def waiting(self) -> list[dict[str, str]]:
+        """Versions that wait for a person, the oldest first: their models, or what one costs."""
+        return [
+            {
+                "version": version,
+                "what": "cost" if self.awaits == "cost" and version == self.version else "model",
+                "message": past.message,
+            }
+            for version, past in self.past.items()
+            if past.outcome == Outcome.PENDING_APPROVAL
+        ]
 
     def past_of(self, version: str | None) -> Past:
         return self.past.get(version or "", Past())

@@ -130,6 +130,21 @@ def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType
             item.message,
         )
     yield from ("", table)
+    yield from for_a_person(found, option)
+
+
+def for_a_person(found: list[DatasetStatus], option: str) -> Iterator[RenderableType]:
+    """What waits for a person: why, and the command that lets it go on."""
+    if not any(item.waiting for item in found):
+        return
+    table = _table("Waits for a person", "Why", "Approve it with (or reject)")
+    for item in found:
+        for one in item.waiting:
+            short = one.version[:12]
+            why = one.message.partition(". `pigeonhole ")[0]
+            command = f"pigeonhole approve {item.dataset} {short}{option}"
+            table.add_row(f"{item.dataset} {short}: {one.what}", why, command)
+    yield from ("", table)
 
 
 def trained(item: DatasetStatus) -> str:

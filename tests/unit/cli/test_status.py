@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cli.commands.status import endpoints, jobs, watched
+from cli.api import DatasetStatus
+from cli.commands.status import endpoints, for_a_person, jobs, watched
 from cli.errors import NotRunning
 from cli.target import Target
 from cli.under_way import UnderWay, since
@@ -204,3 +205,22 @@ def test_watching_goes_on_without_a_cloud_and_ends_clean() -> None:
     assert watched(find, console, sleep=lambda _: None) == 0
     assert "Start one: pigeonhole up" in out.getvalue()
     assert "\x1b[?25h" in out.getvalue().rsplit("\x1b[?25l", 1)[-1]  # the cursor is shown again
+
+
+def test_what_waits_for_a_person_is_told_with_the_command() -> None:
+    body = {
+        "dataset": "bags",
+        "phase": "Live",
+        "waiting": [
+            {
+                "version": "0123456789abcdef",
+                "what": "model",
+                "message": "a person must decide: 12 rows. `pigeonhole approve bags …`",
+            }
+        ],
+    }
+    text = shown(for_a_person([DatasetStatus.parse(body)], " --stage dev"))
+    assert "bags 0123456789ab: model" in text
+    assert "a person must decide: 12 rows  " in text
+    assert "pigeonhole approve bags 0123456789ab --stage dev" in text
+    assert shown(for_a_person([DatasetStatus.parse(body | {"waiting": []})], "")) == ""

@@ -54,7 +54,7 @@ def of_older_times(world: World) -> None:
     item = world.table.get("dataset/fm")
     assert item is not None
     past = {v: note for v, note in item.state["past"].items() if v[:12] not in world.jobs[1]}
-    world.table.put("dataset/fm", item.state | {"past": past}, item.revision)
+    world.table.put("dataset/fm", {**item.state, "past": past}, item.revision)
     world.registry.decide(list(world.registry.packages)[1], "Approved", "fine")
 
 

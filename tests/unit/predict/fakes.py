@@ -18,6 +18,7 @@ class MemoryDatasets:
         self.champions = champions
         self.retrained: list[str] = []
         self.pages: list[tuple[str, int, str | None]] = []
+        self.decided: list[tuple[str, str, str, str, str | None]] = []
         self.rollbacks: list[tuple[str, str | None, str, str]] = []
 
     def status(self, name: str) -> dict[str, Any]:
@@ -41,6 +42,14 @@ class MemoryDatasets:
 
     def rollback(self, name: str, to: str | None, who: str, reason: str) -> dict[str, Any]:
         self.rollbacks.append((name, to, who, reason))
+        return self.status(name)
+
+    def approve(self, name: str, who: str, reason: str, version: str | None) -> dict[str, Any]:
+        self.decided.append(("approve", name, who, reason, version))
+        return self.status(name)
+
+    def reject(self, name: str, who: str, reason: str, version: str | None) -> dict[str, Any]:
+        self.decided.append(("reject", name, who, reason, version))
         return self.status(name)
 
     def history(self, name: str, limit: int, after: str | None) -> dict[str, Any]:
