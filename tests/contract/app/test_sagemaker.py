@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from chalicelib.aws.endpoints import Instances, Serverless
-from chalicelib.aws.registry import Approval
+from chalicelib.aws.registry import Approval, metadata
 from chalicelib.datasets import shortage
 from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
 from tests.contract.app.conftest import SageMaker
@@ -102,6 +102,36 @@ def test_a_package_is_registered_once_and_decided_with_a_reason(sagemaker: SageM
     untouched = sagemaker.registry.describe(first)
     assert untouched is not None
     assert untouched.approval == "PendingManualApproval"
+
+
+def test_a_decision_adds_its_numbers_and_takes_stale_ones_away(sagemaker: SageMaker) -> None:
+    arn = package(sagemaker, name("g"), name("t"), training_job="a", decision="Pending", stale="1")
+    numbers = {"decision": "Rejected", "decided_by": metadata("anna (arn:aws:iam::0:user/a), 2")}
+    sagemaker.registry.decide(arn, Approval.REJECTED, "worse:\nby 2 %", numbers, ["stale"])
+    found = sagemaker.registry.describe(arn)
+    assert found is not None
+    assert found.properties == {
+        "training_job": "a",
+        "decision": "Rejected",
+        "decided_by": "anna _arn:aws:iam::0:user/a__ 2",
+    }
+    sagemaker.registry.decide(arn, Approval.APPROVED, "x" * 2000)
+    found = sagemaker.registry.describe(arn)
+    assert found is not None
+    assert found.properties["decision"] == "Rejected"  # a status alone leaves them as they are
+    assert found.modified_by.startswith("arn:aws:")
+
+
+def test_what_is_approved_is_listed_the_newest_first(sagemaker: SageMaker) -> None:
+    group = name("g")
+    assert sagemaker.registry.approved(group) == []
+    arns = [package(sagemaker, group, name("t"), training_job=job) for job in "abc"]
+    for arn, approval in zip(arns, ("Approved", "Rejected", "Approved"), strict=True):
+        sagemaker.registry.decide(arn, Approval(approval), "")
+    assert sagemaker.registry.approved(group) == [arns[2], arns[0]]
+    found = sagemaker.registry.search(group, lambda one: one.approval == "Rejected")
+    assert found is not None
+    assert found.arn == arns[1]
 
 
 def test_a_card_that_is_none_is_refused_for_good(sagemaker: SageMaker) -> None:
