@@ -64,6 +64,7 @@ class DatasetStatus:
     endpoint: str | None
     preset: str | None = None
     instances: str | None = None
+    cost: str = ""  # of the newest training job: `$0.10`, or `about $0.12` before its end
     former: tuple[str, ...] = ()  # training jobs of former champions, the newest first
     change: Change | None = None
     waiting: tuple[Waiting, ...] = ()
@@ -92,6 +93,7 @@ class DatasetStatus:
             endpoint=body.get("endpoint"),
             preset=body.get("preset"),
             instances=body.get("instances"),
+            cost=_cost(body.get("cost") or {}),
             former=tuple(one["training_job"] for one in body.get("former") or ()),
             change=change
             and Change(
@@ -107,6 +109,15 @@ class DatasetStatus:
                 for one in body.get("waiting") or ()
             ),
         )
+
+
+def _cost(found: Mapping[str, Any]) -> str:
+    spent, estimated = found.get("spent_usd"), found.get("estimated_usd")
+    if spent is None and estimated is None:
+        return ""
+    usd = estimated if spent is None else spent
+    words = f"${usd:,.2f}" if usd >= 0.01 or not usd else "less than $0.01"
+    return words if spent is not None else f"about {words}"
 
 
 @dataclass(frozen=True)

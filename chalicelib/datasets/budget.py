@@ -207,7 +207,10 @@ def turn_down(parts: Parts, state: State, who: str, reason: str) -> State:
     earlier training, stays what it was. Raises Conflict where nobody was asked."""
     _check_asked(state)
     because = f": {reason}" if reason else ""
-    message = f"{who} turned down what {state.training_job} would cost{because}"
+    message = (
+        f"{who} turned down what {state.training_job} would cost{because}; "
+        f"`pigeonhole retrain {state.dataset}` asks again"
+    )
     former = state.costs.former
     state = replace(
         state,

@@ -148,8 +148,10 @@ def for_a_person(found: list[DatasetStatus], option: str) -> Iterator[Renderable
 
 
 def trained(item: DatasetStatus) -> str:
-    """Which preset on which instances, of the newest training."""
-    return f"{item.preset} on {item.instances}" if item.preset and item.instances else ""
+    """Which preset on which instances, and what it costs, of the newest training."""
+    if not item.preset or not item.instances:
+        return ""
+    return f"{item.preset} on {item.instances}" + (f", {item.cost}" if item.cost else "")
 
 
 def batch_names(target: Target) -> list[str]:

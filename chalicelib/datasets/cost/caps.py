@@ -101,7 +101,7 @@ def weigh(asked: Asked, caps: Caps, month: Month, allowed: float | None = None) 
         reason = f"nobody knows its price, and there is a cap (say it in {names.PRICES})"
         return Weighed(Verdict.ASK if caps else Verdict.START, reason if caps else "", longest)
     if caps.job is not None and needed > caps.job:
-        return Weighed(Verdict.ASK, f"over the {money(caps.job)} that a job may cost", longest)
+        return Weighed(Verdict.ASK, f"over the {_cap(caps.job)} that a job may cost", longest)
     return _against_month(asked, needed, caps, month)
 
 
@@ -131,13 +131,18 @@ def _against_month(asked: Asked, needed: float, caps: Caps, month: Month) -> Wei
 def _used_up(cap: float, spent: float, expected: float, month: Month, whose: str | None) -> str:
     under_way = f", {money(expected)} expected of jobs under way" if expected else ""
     return (
-        f"and of the {money(cap)} that training may cost in {month.name}{_of(whose)}, "
+        f"and of the {_cap(cap)} that training may cost in {month.name}{_of(whose)}, "
         f"{money(spent)} are spent{under_way}"
     )
 
 
 def _of(dataset: str | None) -> str:
     return "" if dataset is None else f" for {dataset}"
+
+
+def _cap(usd: float) -> str:
+    """As it was set."""
+    return f"${usd:g}" if 0 < usd < 0.01 else money(usd)
 
 
 def money(usd: float | None) -> str:

@@ -187,7 +187,8 @@ def test_what_a_person_turns_down_is_not_asked_again_until_it_is_dropped_again(
     assert (status["phase"], status["outcome"]) == ("Rejected", "Rejected")
     assert "anna turned down" in status["message"]
     assert "too dear" in status["message"]
-    world.ready()
+    assert f"`pigeonhole retrain {DATASET}` asks again" in status["message"]
+    world.datasets.retrain(DATASET)
     assert world.settle()["outcome"] == "PendingApproval"
     assert not world.jobs
 
