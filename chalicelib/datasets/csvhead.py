@@ -115,6 +115,15 @@ def fields_of(line: bytes) -> list[str]:
     return text.split(",")
 
 
+def closes_quotes(line: bytes) -> bool:
+    """Whether every quote of the line is closed, and stands where quotes may."""
+    try:
+        next(csv.reader([line.decode("utf-8", "surrogateescape")], strict=True))
+    except csv.Error:
+        return False
+    return True
+
+
 def _is_missing(field: str) -> bool:
     return not field.strip() or field.strip().lower() in MISSING
 

@@ -13,7 +13,16 @@ from itertools import chain
 from typing import IO
 
 from chalicelib.datasets.csvfound import LINES_OF_A_LABEL, BadRow, CsvFile
-from chalicelib.datasets.csvhead import BYTES, ROWS, Line, Take, fields_of, read_head, taker
+from chalicelib.datasets.csvhead import (
+    BYTES,
+    ROWS,
+    Line,
+    Take,
+    closes_quotes,
+    fields_of,
+    read_head,
+    taker,
+)
 from chalicelib.datasets.csvlabels import (
     MOST_CLASSES,
     is_integer,
@@ -164,6 +173,7 @@ class _Reader:
         if line == self._header:
             found.leave_out(number, 1, "the header is repeated")
             return
+        given = line
         if b'"' in line:  # as some programs write them
             fields = fields_of(line)
             if any("," in field for field in fields):
@@ -176,6 +186,9 @@ class _Reader:
             self._explain(line, number, label, pixels)
             return
         count = self._counts.get(label, 0)
+        if b'"' in line and label.startswith(b'"') and not closes_quotes(given):
+            found.leave_out(number, found.label_column + 1, "a quote that does not close")
+            return
         if count < LINES_OF_A_LABEL and not self._note_label(label, number, count):
             return
         self._counts[label] = count + 1

@@ -189,6 +189,7 @@ def test_labels_may_be_words() -> None:
         (csv(row(0), '1,"' + "0," * 63 + "0"), 2, 2, "'\"0'"),
         (csv(row(0), row(1)[:-1] + '"0'), 2, 65, "'\"0'"),
         (csv(row(0), '1,"' + "0," * 63 + '0"'), 2, None, "holds a comma"),
+        (csv(row("bag"), row('"bag')), 2, 1, "a quote that does not close"),
     ],
 )
 def test_bad_files_say_where_and_why(
