@@ -20,7 +20,8 @@ from chalicelib.errors import ObjectNotFound
 
 LONGEST_LEASE = 960  # s; a little longer than the work function may run
 SLOWEST = 10_000_000  # bytes of rows a second that the slowest function reads
-TRIES = 5  # without anything getting done
+# Without anything getting done: three quarters of an hour, which other large checks may take first.
+TRIES = 6
 
 
 def step(parts: Parts, state: State) -> Move:

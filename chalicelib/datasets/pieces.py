@@ -16,7 +16,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage
-from chalicelib.datasets.csvfound import BadRow, CsvFile
+from chalicelib.datasets.csvfound import LINES_OF_A_LABEL, BadRow, CsvFile
 from chalicelib.datasets.problem import Problem
 from chalicelib.datasets.units import Read, Unit
 
@@ -95,6 +95,10 @@ def _read_json(read: Read) -> dict[str, Any]:
     found = None if read.found is None else asdict(read.found)
     if found is not None:
         found["header_line"] = found["header_line"].decode("latin-1")
+        found["lines_of"] = {
+            label: lines if found["counts"].get(label, 0) <= LINES_OF_A_LABEL else []
+            for label, lines in found["lines_of"].items()
+        }
     return {
         "version_id": read.version_id,
         "sha256": read.sha256,

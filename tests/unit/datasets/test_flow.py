@@ -304,7 +304,7 @@ def test_ready_in_an_empty_dataset_is_refused(world: World) -> None:
 def test_a_lost_preflight_is_asked_for_again_and_given_up_in_the_end(world: World) -> None:
     world.put("a.csv", good())
     world.ready()
-    for _ in range(5):
+    for _ in range(6):
         world.reconcile()
         assert world.status()["phase"] == "Checking"
         world.queues.asked.clear()

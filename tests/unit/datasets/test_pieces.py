@@ -169,7 +169,7 @@ def test_progress_is_told() -> None:
 def test_a_piece_that_is_given_up_ends_the_check() -> None:
     world = world_of(PIECE, a_csv=csv(*ROWS))
     world.until("Checking")
-    for _ in range(7):
+    for _ in range(8):
         world.reconcile()
         world.queues.asked[:] = [m for m in world.queues.asked if "piece" not in m["preflight"]]
         world.step()
