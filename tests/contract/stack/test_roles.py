@@ -8,6 +8,7 @@ import pytest
 from cli.stack.deploy import Deployed
 
 TRAINING, WORK, API = "TrainingRole", "WorkRole", "ApiHandlerRole"
+RECONCILE = "ReconcileRole"
 ALLOWED = [
     (TRAINING, "s3:GetObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
     (TRAINING, "s3:PutObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
@@ -18,6 +19,9 @@ ALLOWED = [
     (TRAINING, "s3:GetObject", "datasets/letters/a.csv"),
     (WORK, "s3:GetObject", "models/letters/job-1/output/output.tar.gz"),
     (WORK, "s3:PutObject", "reports/letters/job-1/index.html"),
+    (WORK, "s3:PutObject", "pieces/letters/0123/1/00000.json"),
+    (WORK, "s3:GetObject", "pieces/letters/0123/1/plan.json"),
+    (RECONCILE, "s3:GetObject", "pieces/letters/0123/1/pieces.json"),
     (API, "s3:GetObject", "reports/letters/job-1/index.html"),
 ]
 DENIED = [
@@ -31,6 +35,8 @@ DENIED = [
     (TRAINING, "s3:GetObject", "inbox/holiday/a.png"),
     (WORK, "s3:GetObject", "models/letters/job-1/output/model.tar.gz"),
     (WORK, "s3:GetObject", "checkpoints/letters/0123456789ab-0001/last.keras"),
+    (TRAINING, "s3:GetObject", "pieces/letters/0123/1/00000.json"),
+    (RECONCILE, "s3:PutObject", "pieces/letters/0123/1/00000.json"),
     (API, "s3:GetObject", "datasets/letters/a.csv"),
     (API, "s3:GetObject", "models/letters/job-1/output/model.tar.gz"),
     (API, "s3:PutObject", "reports/letters/job-1/index.html"),
