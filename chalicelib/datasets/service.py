@@ -124,7 +124,7 @@ class Datasets:
         """
         item = self._table.get(names.dataset_id(name))
         state = State(name) if item is None else State.from_json(item.state)
-        if state.phase in UNMOVED_BY_FILES:
+        if state.phase in UNMOVED_BY_FILES or quiet.woken_soon(self._parts, state):
             return
         if item is not None and state.phase is Phase.CHECKING:
             after = self._woken(rest(state, wake=quiet.CHECK_AGAIN))
