@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib import names
-from chalicelib.datasets import changes, people, quiet, retraining
+from chalicelib.datasets import changes, people, quiet, records, retraining
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
@@ -111,6 +111,7 @@ def _idle(state: State) -> State:
 def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> State:
     """Begin a run of the data as it is, or say what is known of it already."""
     version, again = content.version, state.retrain
+    state = records.recalled(parts.storage, state, version)
     past = state.past_of(version)
     state = replace(
         state,

@@ -10,7 +10,7 @@ from chalicelib.datasets.deployment import LEFTOVERS
 from chalicelib.datasets.live import Champion
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import REMEMBERED, Outcome, State
-from chalicelib.datasets.timeline import KEPT, Kind
+from chalicelib.datasets.timeline import Kind
 from chalicelib.errors import Unavailable
 
 
@@ -21,10 +21,7 @@ def rebuilt(parts: Parts, name: str) -> State:
     """
     state = State(name)
     for version in reversed(records.newest(parts.storage, name)[:REMEMBERED]):
-        record = records.read(parts.storage, name, version)
-        if record is not None and record.version == version:
-            past = replace(record.past, events=record.past.events[-KEPT:])
-            state = replace(state, past={**state.past, version: past})
+        state = records.recalled(parts.storage, state, version)
     return _champion(parts, state)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage
-from chalicelib.datasets.state import Past
-from chalicelib.datasets.timeline import Event, merged
+from chalicelib.datasets.state import Past, State
+from chalicelib.datasets.timeline import KEPT, Event, merged
 from chalicelib.errors import ObjectChanged, ObjectNotFound
 
 TRIES = 4
@@ -71,6 +71,17 @@ def newest(storage: Storage, dataset: str) -> list[str]:
     prefix = names.history_prefix(dataset)
     found = sorted(storage.list(prefix), key=lambda stored: stored.last_modified, reverse=True)
     return [stored.key.removeprefix(prefix).removesuffix(".json") for stored in found]
+
+
+def recalled(storage: Storage, state: State, version: str) -> State:
+    """The state with what is known of a version that it forgot, if it ever knew it."""
+    if version in state.past:
+        return state
+    record = read(storage, state.dataset, version)
+    if record is None or record.version != version:
+        return state
+    past = replace(record.past, events=record.past.events[-KEPT:])
+    return replace(state, past={**state.past, version: past})
 
 
 def whole(record: Record | None, past: Past | None) -> Past:

@@ -156,6 +156,19 @@ def test_versions_that_the_item_forgot_are_in_their_records() -> None:
     assert [v["live"][-1]["training_job"] for v in live] == [world.jobs[1]]
 
 
+def test_a_version_that_the_item_forgot_is_known_when_it_comes_back() -> None:
+    world = World()
+    world.results = [Broken("bad luck")]
+    version = world.drop(good(1))["version"]
+    for n in range(REMEMBERED + 1):
+        world.drop(csv(f"x,{n}", "2"))
+    assert version not in world.state().past
+    status = world.drop(good(1))
+    assert status["outcome"] == "Live"  # its failed job is not taken for the new one
+    assert status["champion"]["training_job"].endswith("-2")
+    assert [e[0] for e in world.happened()[version]].count("JobStarted") == 2
+
+
 def test_the_same_data_dropped_over_and_over_is_told_once() -> None:
     world = World()
     world.drop(good(1))
