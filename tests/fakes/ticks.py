@@ -32,7 +32,7 @@ class Ticks:
             then()
 
 
-def survived(call: Callable[[], None]) -> bool:
+def survived(call: Callable[[], object]) -> bool:
     """Did it run to its end?"""
     try:
         call()

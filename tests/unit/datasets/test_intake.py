@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from chalicelib import names
-from chalicelib.datasets.content import look
+from chalicelib.datasets.content import content_version, look
 from tests.unit.datasets.world import DATASET, LIVE, Broken, Trained, World, csv, good
 
 
@@ -162,6 +163,23 @@ def test_a_deletion_is_a_new_version(world: World) -> None:
     world.remove("b.csv")
     status = world.settle()
     assert (status["outcome"], len(set(trained_versions(world)))) == ("Live", 2)
+
+
+def test_what_an_older_release_trained_is_not_trained_again(world: World) -> None:
+    """It counted dataset.json by its ETag and size, whatever stood in it."""
+    world.put("dataset.json", b'{"preset": "dense-128", "quiet_seconds": 5}')
+    world.drop(good())
+    state = world.state()
+    former = content_version(look(world.storage, DATASET).used)
+    assert state.champion is not None
+    old = replace(state, taken=former, version=former)
+    old = replace(old, champion=replace(state.champion, version=former))
+    revision, _ = world.table.held["dataset/fm"]
+    world.table.put("dataset/fm", old.to_json(), revision)
+    world.settle()
+    world.ready()
+    status = world.settle()
+    assert (status["outcome"], len(world.jobs)) == ("AlreadyTrained", 1)
 
 
 # A -> B -> A
