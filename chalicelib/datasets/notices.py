@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.aws.notifications import Message
-from chalicelib.datasets.history import Happened
+from chalicelib.datasets.history import GATE, Happened
 from chalicelib.datasets.outbox import MOST, Notice, NoticeKind
 from chalicelib.datasets.state import State
 from chalicelib.datasets.timeline import Event, Kind, shorten
@@ -87,6 +87,8 @@ def boxed(state: State, notices: Sequence[Notice]) -> State:
 
 def _notice(after: State, version: str, event: Event, kind: NoticeKind) -> Notice:
     text = after.message if event.kind in _ENDS and version == after.version else event.text
+    if kind is NoticeKind.ROLLED_BACK:
+        text = f"{event.by} rolled back from {event.job} {text}"
     said = json.dumps([after.dataset, kind, version, event.job, event.at])
     return Notice(
         id=hashlib.sha256(said.encode()).hexdigest()[:16],
@@ -138,12 +140,9 @@ def message(notice: Notice, stage: str, dataset: str, problems: Sequence[str] = 
 
 def _title(notice: Notice) -> str:
     kind = NoticeKind(notice.kind)
-    by = (
-        f" by {notice.by}"
-        if notice.by and kind in (NoticeKind.REJECTED, NoticeKind.ROLLED_BACK)
-        else ""
-    )
-    return _TITLES[kind] + by
+    if not notice.by or kind not in (NoticeKind.REJECTED, NoticeKind.ROLLED_BACK):
+        return _TITLES[kind]
+    return f"{_TITLES[kind]} by {'the gate' if notice.by == GATE else notice.by}"
 
 
 def _text(notice: Notice, title: str, stage: str, dataset: str, problems: Sequence[str]) -> str:

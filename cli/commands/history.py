@@ -121,7 +121,7 @@ def _became(entry: Mapping[str, Any]) -> Iterator[str]:
             yield last["ended_by"]
     elif outcome is None:
         yield f"{entry.get('phase') or 'under way'}: {entry['message']}"
-    if outcome not in (None, "Live", "AlreadyTrained"):
+    if outcome not in (None, "Live", "AlreadyTrained") and not live:
         yield entry["message"]
     elif decision := entry.get("decision"):
         yield _decided(decision)

@@ -237,6 +237,34 @@ def test_a_record_that_others_write_at_once_loses_no_event() -> None:
     assert events[-2]["kind"] == "AlreadyTrained"
 
 
+def test_people_are_named_with_what_they_decided_and_why() -> None:
+    world = World()
+    world.results = [Trained(), Trained(rows=199)]
+    world.drop(good(1))
+    world.later(60)
+    waiting = world.drop(good(2))["version"]
+    world.datasets.approve(DATASET, "otto", "the bags are fine")
+    world.settle()
+    [approved] = [v for v in world.datasets.history(DATASET, 20, None)["versions"] if v["is_live"]]
+    assert approved["version"] == waiting
+    assert (approved["decision"]["by"], approved["decision"]["why"]) == (
+        "otto",
+        "the bags are fine",
+    )
+    [asked] = approved["decision"]["before"]
+    assert asked["verdict"] == "a person must decide"
+    world.later(60)
+    world.datasets.rollback(DATASET, None, "anna", "too many bags")
+    world.settle()
+    whole = world.datasets.version(DATASET, waiting, str)
+    [live] = whole["live"]
+    assert live["ended_by"] == f"rolled back to {world.jobs[0]}: too many bags (anna)"
+    assert world.notifications.kinds == ["Live", "ModelPendingApproval", "Live", "RolledBack"]
+    assert world.notifications.sent[-1].document["message"] == (
+        f"anna rolled back from {world.jobs[1]} to {world.jobs[0]}: too many bags"
+    )
+
+
 def champion(version: str) -> Champion:
     return Champion(version, f"job-{version}", f"arn-{version}", 0.9, AT)
 
