@@ -13,13 +13,13 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.training import ENDED, JobStatus, TrainingJob
-from chalicelib.datasets import budget
+from chalicelib.datasets import budget, shortage
 from chalicelib.datasets.artifact import read_evaluation
 from chalicelib.datasets.gate import Evaluation
 from chalicelib.datasets.judging_request import judging_request
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Champion, Move, State, rest
-from chalicelib.errors import InputRefused, ObjectNotFound, RequestRefused
+from chalicelib.errors import InputRefused, LimitReached, ObjectNotFound, RequestRefused
 
 LOOK_AGAIN = 60  # s; the job's event comes sooner, when it comes
 MOST = 99  # champions that one model is compared with
@@ -74,6 +74,12 @@ def _started(parts: Parts, state: State, champion: Champion, name: str) -> Move 
     except RequestRefused as error:
         budget.forget(parts, name)
         return f"SageMaker refuses the judging job {name}: {error}"
+    except LimitReached as error:
+        why = shortage.too_small(str(error))
+        if why is None:  # they are in use at present
+            raise
+        budget.forget(parts, name)
+        return f"there are no instances for the judging job {name}: {why}"
     return rest(replace(state, message=_waiting(state, champion, name)), wake=LOOK_AGAIN)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.aws.registry import Approval
+from chalicelib.errors import LimitReached
 from tests.unit.datasets.world import LIVE, Broken, Trained, World, good
 
 WORSE = Trained(accuracy=0.8, difference=-0.05)
@@ -148,3 +149,44 @@ def test_a_model_that_is_gone_from_the_registry_fails_with_what_to_do(world: Wor
     status = world.settle()
     assert status["outcome"] == "Failed"
     assert "retrain" in status["message"]
+
+
+def limit(most: int) -> LimitReached:
+    return LimitReached(
+        f"The account-level service limit 'ml.m5.xlarge for training job usage' is {most} "
+        "Instances, with current utilization of 0 Instances and a request delta of 1 Instances."
+    )
+
+
+def test_a_judging_job_that_never_gets_an_instance_leaves_it_to_a_person(world: World) -> None:
+    overtaken(world)
+    world.training.refusals = [limit(0)]
+    status = world.settle()
+    assert status["outcome"] == "PendingApproval"
+    assert "the account's limit is 0" in status["message"]
+
+
+def test_a_judging_job_waits_for_instances_that_are_in_use(world: World) -> None:
+    rejected = overtaken(world)
+    world.training.refusals = [limit(1), limit(1)]
+    status = world.settle()
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Live", rejected)
+
+
+def test_a_champion_whose_archive_is_gone_costs_no_training(world: World) -> None:
+    world.drop(good(1))
+    [first] = world.jobs
+    world.storage.delete(f"models/fm/{first}/output/model.tar.gz")
+    world.judgings = [Broken("ClientError: no S3 objects found")]
+    status = world.drop(good(2))
+    channels = world.training.requests[world.jobs[1]]["InputDataConfig"]
+    assert "champion" not in [channel["ChannelName"] for channel in channels]
+    assert status["outcome"] == "PendingApproval"
+    assert "no S3 objects found" in status["message"]
+
+
+def test_a_judging_job_counts_in_the_ledger(world: World) -> None:
+    rejected = overtaken(world)
+    world.settle()
+    entry = world.datasets._parts.ledger.month("2026-11").jobs[f"{rejected}-j1"]
+    assert (entry.dataset, entry.ended) == ("fm", True)
