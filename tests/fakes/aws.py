@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import IO, Any
 
-from chalicelib.aws.notifications import Message
 from chalicelib import names
+from chalicelib.aws.notifications import Message
 from chalicelib.aws.queues import LONGEST_DELAY, Queues
 from chalicelib.aws.source_queue import SourceQueue
 from chalicelib.aws.storage import OpenObject, OpenUpload, Storage, StoredObject
@@ -120,6 +121,7 @@ class MemoryTable(Table):
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.held: dict[str, tuple[int, str]] = {}
+        self._lock = Lock()
         self._tick = tick or Ticks()
 
     def get(self, id: str) -> Item | None:
@@ -129,9 +131,11 @@ class MemoryTable(Table):
         return Item(id, revision, json.loads(state))
 
     def put(self, id: str, state: Mapping[str, Any], revision: int) -> Item:
-        if self.held.get(id, (0, ""))[0] != revision:
-            raise RevisionConflict(f"{id} was changed by another function")
-        self.held[id] = (revision + 1, json.dumps(state))
+        text = json.dumps(state)
+        with self._lock:
+            if self.held.get(id, (0, ""))[0] != revision:
+                raise RevisionConflict(f"{id} was changed by another function")
+            self.held[id] = (revision + 1, text)
         self._tick()
         return Item(id, revision + 1, dict(state))
 
