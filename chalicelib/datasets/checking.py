@@ -121,7 +121,11 @@ def read_report(parts: Parts, state: State) -> Mapping[str, Any] | None:
 def _checked(parts: Parts, state: State, report: Mapping[str, Any]) -> State:
     version = state.version or ""
     prefix = names.preflight_prefix(state.dataset, version)
-    state = replace(state, report=parts.storage.uri(prefix + "report.txt"))
+    state = replace(
+        state,
+        report=parts.storage.uri(prefix + "report.txt"),
+        set_aside=int(report.get("set_aside_count") or 0),
+    )
     if report.get("failed"):
         return state.settle(Phase.FAILED, Outcome.FAILED, str(report["summary"]))
     if not report["ok"]:

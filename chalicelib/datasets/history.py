@@ -174,6 +174,9 @@ def _judged(before: State, after: State, at: str) -> Happened:
     version, same = after.version or "", before.version == after.version
     if after.phase is Phase.DEPLOYING and before.phase is Phase.VERIFYING and same:
         return [(version, Event(at, Kind.VERIFIED, job=after.training_job))]
+    judging = before.phase is after.phase is Phase.JUDGING and same
+    if judging and before.message != after.message and " compares " in after.message:
+        return [(version, _event(at, Kind.COMPARED_AGAIN, after, after.message))]
     if after.phase is not Phase.VERIFYING or (before.phase is Phase.VERIFYING and same):
         return []
     if before.phase is Phase.JUDGING and same:

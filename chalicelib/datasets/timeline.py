@@ -29,6 +29,7 @@ class Kind(StrEnum):
     JOB_FAILED = "JobFailed"  # and is tried again under the next number
     TRAINED = "Trained"
     BACK_TO_GATE = "BackToGate"
+    COMPARED_AGAIN = "ComparedAgain"  # with the champion of today, by a judging job
     APPROVED = "Approved"
     APPROVAL_PENDING = "ApprovalPending"
     REJECTED = "Rejected"

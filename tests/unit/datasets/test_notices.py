@@ -55,6 +55,18 @@ def test_a_model_that_waits_comes_with_the_command_to_approve_it() -> None:
     assert f"pigeonhole approve {DATASET}" in told.text
 
 
+def test_rows_that_were_set_aside_are_told_once_and_the_training_goes_on() -> None:
+    world = World()
+    world.put("dataset.json", b'{"bad_rows": 0.1}')
+    world.drop(good(1) * 10 + csv("0,1,2"))
+    aside, live = world.notifications.sent
+    assert [aside.attributes["kind"], live.attributes["kind"]] == ["RowsSetAside", "Live"]
+    assert "1 bad row set aside" in aside.text
+    assert "preflight" in aside.document["report"]
+    [version] = world.datasets.history(DATASET, 20, None)["versions"]
+    assert version["data"]["set_aside"] == 1
+
+
 def test_data_that_is_dropped_again_tells_nobody() -> None:
     world = World()
     world.drop(good(1))
