@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from chalicelib import names
 from chalicelib.datasets import changes, people, quiet, records, retraining
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
+
+SKEW = timedelta(seconds=2)  # S3 tells whole seconds, each of its servers by its own clock
 
 
 def consider(parts: Parts, state: State) -> Move:
@@ -65,7 +68,7 @@ def withdrawn(parts: Parts, state: State) -> State | None:
 def _overtaken(content: Content) -> bool:
     """Did more come behind _READY? An upload that puts its files in any order is still going on."""
     newest, ready = content.newest, content.ready_at
-    return newest is not None and ready is not None and newest > ready
+    return newest is not None and ready is not None and newest > ready + SKEW
 
 
 def _waiting(state: State, content: Content, message: str) -> State:

@@ -99,7 +99,7 @@ def test_ready_counts_by_its_event_and_is_no_lock(world: World) -> None:
 
 def test_what_comes_behind_ready_is_waited_for(world: World) -> None:
     world.ready()  # as a copy of a folder does, in the order of the names
-    world.later(1)
+    world.later(3)
     world.put("a.csv", good(1))
     world.reconcile()
     assert world.status()["phase"] == "Waiting"
