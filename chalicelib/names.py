@@ -193,7 +193,7 @@ def batch_id(name: str) -> str:
 
 
 def costs_id(month: str) -> str:
-    """The item that counts what the jobs of a month (`2026-11`) cost; nobody is reconciled by it."""
+    """The item that counts what the jobs of a month (`2026-11`) cost: for nobody to reconcile."""
     return COSTS + month
 
 

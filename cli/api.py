@@ -112,10 +112,10 @@ class DatasetStatus:
 
 
 def _cost(found: Mapping[str, Any]) -> str:
-    spent, estimated = found.get("spent_usd"), found.get("estimated_usd")
-    if spent is None and estimated is None:
+    spent = found.get("spent_usd")
+    usd = found.get("estimated_usd") if spent is None else spent
+    if usd is None:
         return ""
-    usd = estimated if spent is None else spent
     words = f"${usd:,.2f}" if usd >= 0.01 or not usd else "less than $0.01"
     return words if spent is not None else f"about {words}"
 

@@ -27,8 +27,8 @@ ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """`reason` is the FailureReason, or empty. `billable_seconds` are those of each instance: a spot
-    job's are fewer than its `training_seconds`. Both are 0 until the job has ended."""
+    """`reason` is the FailureReason, or empty. `billable_seconds` are those of each instance: of a
+    spot job, fewer than its `training_seconds`. Both are 0 until the job has ended."""
 
     name: str
     status: str
