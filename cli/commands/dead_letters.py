@@ -43,8 +43,8 @@ def replay(ids: list[str], everything: bool, home: Path | None, stage: str | Non
     sent = DeadLetters.of(target).replay(
         lambda letters: letters if everything else chosen(letters, ids)
     )
-    for letter in sent:
-        console.print(f"Sent back: {letter.about}")
+    for about in dict.fromkeys(letter.about for letter in sent):
+        console.print(f"Sent back: {about}")
     if not sent:
         console.print("Nothing was given up.")
     return 0
