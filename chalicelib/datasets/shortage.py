@@ -20,7 +20,10 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _NOT_HERE = re.compile(r"not available in this region", re.IGNORECASE)
-_CAPACITY = re.compile(r"CapacityError|.{0,40}insufficient\s?(instance\s?)?capacity", re.I)
+_CAPACITY = re.compile(
+    r"(?!AlgorithmError|ClientError)(CapacityError|.{0,40}insufficient\s?(instance\s?)?capacity)",
+    re.IGNORECASE,
+)
 WHAT_TO_DO = (
     "Ask for more in AWS Service Quotas (Amazon SageMaker, “… for training job usage”), or name "
     'other instances (`"instances"` in dataset.json, PIGEONHOLE_TRAINING_INSTANCE_TYPE, '
@@ -35,8 +38,9 @@ def too_small(said: str) -> str | None:
     match = _LIMIT.search(said)
     if match is None or int(match["limit"]) >= int(match["asked"]):
         return None
-    what = "" if match["what"].startswith("ml.") else f" of {match['what']}"
-    return f"the account's limit{what} is {match['limit']}"
+    what = match["what"].removeprefix("for ").removeprefix("training-job/")
+    named = "" if what.startswith("ml.") else f" of {what}"
+    return f"the account's limit{named} is {match['limit']}"
 
 
 def of_capacity(job: TrainingJob) -> str | None:
