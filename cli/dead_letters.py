@@ -194,8 +194,9 @@ def about(body: str) -> str:
         if "detail-type" in message:
             names = (v for k, v in message["detail"].items() if k.endswith("Name"))
             return f"{message['detail-type']} {next(names, '')}".rstrip()
-        if "reconcile" in message:
-            return f"reconcile {message['reconcile']}"
+        for kind in ("reconcile", "retrain"):
+            if kind in message:
+                return f"{kind} {message[kind]}"
         [(kind, fields)] = message.items()
         named = fields.get("dataset") or fields.get("batch") if isinstance(fields, dict) else None
         return f"{kind} {named}" if named else str(kind)

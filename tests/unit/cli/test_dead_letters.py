@@ -15,6 +15,7 @@ EVENTS = Path(__file__).parents[2] / "events"
     ("body", "told"),
     [
         ('{"reconcile": "dataset/x"}', "reconcile dataset/x"),
+        ('{"retrain": "dataset/x", "id": "monday"}', "retrain dataset/x"),
         ('{"sweep": true}', "sweep"),
         ('{"preflight": {"dataset": "x", "version": "v"}}', "preflight x"),
         ('{"results": {"batch": "b", "run": "r"}}', "results b"),

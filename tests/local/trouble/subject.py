@@ -1,0 +1,98 @@
+"""A dataset that trains in seconds, is dropped in the middle of trouble, and held to its promises.
+
+Its data go A → B → A: what was trained once is judged, verified and deployed again without a
+training, in seconds, so that nearly every step of the flow can be disturbed many times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from localcloud.trouble import Rule, Rules
+from tests.local.conftest import Cloud, wait_for
+
+ALL = os.environ.get("PIGEONHOLE_TROUBLE") == "all"  # all there is, not CI's part of it
+SIDE = 8  # pixels
+TRAIN_ROWS, TEST_ROWS = 200, 210  # fewer held-out rows than 200: a person would have to approve
+PATIENCE = 400  # s, until a drop must have come to rest
+
+
+@cache
+def rows(count: int, seed: int) -> bytes:
+    """A CSV of two classes, dark and bright, that every model tells apart."""
+    dealt = random.Random(seed)
+    lines = [",".join(["label", *(f"p{i}" for i in range(SIDE * SIDE))])]
+    for number in range(count):
+        label = number % 2
+        pixels = (40 + 150 * label + dealt.randint(-30, 30) for _ in range(SIDE * SIDE))
+        lines.append(",".join(map(str, [label, *pixels])))
+    return "\n".join([*lines, ""]).encode()
+
+
+class Subject:
+    """One dataset, and what it was given so far. `name` must stand in no other name."""
+
+    def __init__(self, cloud: Cloud, name: str) -> None:
+        self.cloud = cloud
+        self.name = name
+        self.rules = Rules(cloud.home / "trouble.db")
+        self.jobs: set[str] = set()
+        self.data = 0  # what was put last
+        settings = {"hyperparameters": {"epochs": 2}}
+        cloud.put(f"datasets/{name}/dataset.json", json.dumps(settings).encode())
+        cloud.put(f"datasets/{name}/a_test.csv", rows(TEST_ROWS, 0))
+
+    def put(self, data: int) -> None:
+        """Upload data number so much."""
+        self.cloud.put(f"datasets/{self.name}/a_train.csv", rows(TRAIN_ROWS, data))
+        self.data = data
+
+    def drop(self, data: int, trouble: Iterable[Rule] = ()) -> tuple[dict[str, Any], list[Rule]]:
+        """Drop data number so much, live through the trouble, and check what must be true.
+
+        Gives the status and the rules that never struck; they are ended.
+        """
+        added = [self.rules.add(replace(rule)).number for rule in trouble]
+        self.put(data)
+        status = self.cloud.settled(self.name, self.cloud.ready(self.name), PATIENCE)
+        left = [rule for rule in self.rules.all() if rule.number in added]
+        for rule in left:
+            self.rules.clear(rule.number)
+        self.check(status)
+        return status, [rule for rule in left if not rule.used]
+
+    def check(self, status: dict[str, Any]) -> None:
+        """One job a version, one registered model a job, and the right champion, live."""
+        trained_now = f"pigeonhole-local-{self.name}-{status['version'][:12]}-1"
+        assert status["outcome"] in ("Live", "AlreadyTrained"), status
+        assert status["champion"]["training_job"] == trained_now, status
+        self.jobs.add(trained_now)
+        assert sorted(self.cloud.training_jobs(self.name)) == sorted(self.jobs)
+        sagemaker = self.cloud.client("sagemaker")
+        packages = sagemaker.list_model_packages(
+            ModelPackageGroupName=f"pigeonhole-local-{self.name}"
+        )["ModelPackageSummaryList"]
+        assert len(packages) == len(self.jobs)
+        endpoint = sagemaker.describe_endpoint(EndpointName=f"pigeonhole-local-{self.name}")
+        assert endpoint["EndpointStatus"] == "InService"
+        assert endpoint["EndpointConfigName"] == trained_now
+        wait_for(self.alone, f"the verification endpoint of {self.name} to go")
+
+    def alone(self) -> bool:
+        """Is the live endpoint the only one?"""
+        listed = self.cloud.client("sagemaker").list_endpoints(
+            NameContains=f"pigeonhole-local-{self.name}"
+        )
+        return len(listed["Endpoints"]) == 1
+
+
+def nothing_given_up(cloud: Cloud) -> None:
+    """The dead-letter queues are empty; what lies there would tell why in the failure."""
+    listed = json.loads(cloud.command("dead-letters", "--json").stdout)
+    assert listed == []
