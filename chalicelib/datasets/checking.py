@@ -18,6 +18,7 @@ from chalicelib.datasets.pieces import Pieces, Progress
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import ObjectNotFound
 
+SHORTEST_LEASE = 10  # s; a function that has not run for a while takes some to start
 LONGEST_LEASE = 960  # s; a little longer than the work function may run
 SLOWEST = 10_000_000  # bytes of rows a second that the slowest function reads
 # Without anything getting done: three quarters of an hour, which other large checks may take first.
@@ -85,7 +86,7 @@ def _leased(parts: Parts, state: State, progress: Progress, *, ask: bool) -> Mov
     Whatever was asked for may be done twice, so the lease need not be longer than it takes most of
     the time. It doubles with each try.
     """
-    seconds = parts.settings.retry_seconds + progress.cost / SLOWEST
+    seconds = max(SHORTEST_LEASE, parts.settings.retry_seconds) + progress.cost / SLOWEST
     lease = math.ceil(min(LONGEST_LEASE, seconds * 2 ** max(0, state.tries - 1)))
     until = iso(parts.clock() + timedelta(seconds=lease))
     leased = replace(state, lease_until=until)
