@@ -7,7 +7,7 @@ approved has no model yet: that is decided in the item.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.datasets import budget, deciding
@@ -53,7 +53,18 @@ def carry_out(parts: Parts, state: State, word: PersonsWord, which: str | None) 
         return Taken(state)  # its own step looks into the registry
     if not word.approves:
         return Taken(rejected_by(state, version, word))
-    return Taken(approved_by(parts, state, version, word) if state.settled else state)
+    return Taken(
+        approved_by(parts, state, version, word) if state.settled else _later(state, version)
+    )
+
+
+def _later(state: State, version: str) -> State:
+    """What is under way comes first; then the registry is looked into for what waits, and for what
+    was turned down."""
+    past = state.past_of(version)
+    if past.outcome in (Outcome.PENDING_APPROVAL, Outcome.REJECTED):
+        return state
+    return state.remember(version, replace(past, outcome=Outcome.PENDING_APPROVAL))
 
 
 def _is_about_cost(state: State, which: str | None) -> bool:
@@ -94,7 +105,8 @@ def _the_one_that_waits(state: State, word: PersonsWord) -> str:
         return state.version or ""
     if waiting:
         return waiting[-1]
-    if word.approves and state.version and state.outcome is Outcome.REJECTED:
+    ended = state.outcome in (Outcome.REJECTED, Outcome.FAILED)
+    if word.approves and state.version and ended and state.past_of(state.version).package:
         return state.version
     if not word.approves and state.champion is not None:
         _about_the_live_one(state, word, state.champion.training_job)

@@ -280,3 +280,29 @@ def test_the_status_tells_all_that_waits_with_the_command(world: World) -> None:
     approve(world, first)
     reject(world, second)
     assert world.settle()["waiting"] == []
+
+
+def failed_to_start(world: World) -> None:
+    """A model that the gate let pass, and that did not come up."""
+    world.drop(good(1))
+    world.runtime.apart[NEXT] = 0.1
+    assert world.drop(good(2))["outcome"] == "Failed"
+    world.runtime.apart.clear()
+
+
+def test_what_did_not_come_up_is_tried_again_when_a_person_approves_it(world: World) -> None:
+    failed_to_start(world)
+    approve(world)
+    status = world.settle()
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Live", world.jobs[1])
+
+
+def test_so_it_is_after_what_is_under_way(world: World) -> None:
+    failed_to_start(world)
+    failed = world.state().version
+    world.put("a.csv", good(3))
+    world.ready()
+    world.until("Training")
+    approve(world, failed)
+    assert world.settle()["champion"]["training_job"] == world.jobs[1]
+    assert len(world.jobs) == 3
