@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pigeonhole_training.data.rows import Origins, Pool, Rows
 from pigeonhole_training.data.split import Split, split_rows
-from pigeonhole_training.data.version import DatasetVersion, Shape
+from pigeonhole_training.data.version import DatasetVersion, Shape, SourceFile
 from pigeonhole_training.export.precision import Candidate, Choice
 from pigeonhole_training.judging.calibrate import Calibration
 from pigeonhole_training.judging.champion import ChampionResult
@@ -97,8 +97,9 @@ def findings_of(
     if validation is None:
         validation = answers_for(split.validation, len(classes), seed=1)
     epochs = epochs_of() if epochs is None else epochs
+    files = (SourceFile("a_train.csv", 9, None, "train", rows=500, set_aside=(7, 8)),)
     version = DatasetVersion(
-        dataset, "5f" * 32, (), Shape(*split.heldout.image_shape), classes, classes
+        dataset, "5f" * 32, files, Shape(*split.heldout.image_shape), classes, classes
     )
     run = Run(
         model=Network(),  # type: ignore[arg-type]

@@ -157,6 +157,7 @@ def test_the_files_beside_it_hold_the_numbers(usual: tuple[Path, Findings, Page,
     data = json.loads((folder / "data" / "data.json").read_text(encoding="utf-8"))
     assert sum(data["rows"]["training"]["by_class"]) == len(findings.split.training)
     assert data["rows"]["held-out"]["rows"] == 150
+    assert data["set_aside"] == {"a_train.csv": 2}
     epochs = rows_of(folder / "evaluation" / "epochs.csv")
     assert [float(row["validation_loss"]) for row in epochs] == pytest.approx(
         [epoch.validation_loss for epoch in findings.epochs]
