@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -18,6 +16,7 @@ from chalicelib.datasets.content import look
 from chalicelib.datasets.pieces import Pieces
 from chalicelib.datasets.survey import survey
 from tests.fakes.ticks import die
+from tests.unit.datasets.pictures import folders, zipped
 from tests.unit.datasets.test_crashes import outcome
 from tests.unit.datasets.world import DATASET, World, csv, row, with_settings
 
@@ -61,14 +60,6 @@ def both(piece: int = PIECE, **files: bytes) -> tuple[dict[str, Any], dict[str, 
     return found(whole), found(cut), progress.count
 
 
-def zipped(**members: bytes) -> bytes:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name.replace("_csv", ".csv"), content)
-    return body.getvalue()
-
-
 LATE = [*ROWS[:30], row(0, 300), *ROWS[30:], row(1, pixels=63), row(2)]
 FEW_BAD = b'{"bad_rows": 0.1}'
 
@@ -88,7 +79,7 @@ FEW_BAD = b'{"bad_rows": 0.1}'
         {"a_csv": csv(HEADER, *ROWS[:20], HEADER, *ROWS[20:]), "dataset_json": FEW_BAD},
         {"a_csv": csv(*ROWS, row("Bag")), "dataset_json": FEW_BAD},
         {"a.csv.gz": gzip.compress(csv(*ROWS), mtime=0), "b_csv": csv(*ROWS)},
-        {"a.zip": zipped(b_csv=csv(*ROWS), c_csv=csv(*ROWS[:9])), "b_csv": csv(*ROWS)},
+        {"a.zip": zipped({"b.csv": csv(*ROWS), "c.csv": csv(*ROWS[:9])}), "b_csv": csv(*ROWS)},
     ],
 )
 def test_in_pieces_the_same_is_found(files: dict[str, bytes]) -> None:
@@ -243,3 +234,15 @@ def test_two_at_once_end_the_same() -> None:
         assert world.queues.sent == undisturbed.queues.sent
         if world.tick.then is not None:
             return
+
+
+def test_of_images_the_same_is_found_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "HEADS", 9)
+    loose = folders("train/cat", "train/dog", "test/cat", "test/dog", each=11)
+    loose["train/dog/3.png"] = b"<html>"
+    inside = folders("train/cat", "train/dog", each=9) | {"train/cat/8.png": b"%PDF"}
+    settings = json.dumps({"bad_rows": 0.1}).encode()
+    whole, cut, pieces = both(**loose, **{"more.zip": zipped(inside), "dataset_json": settings})
+    assert pieces == 6
+    assert whole == cut
+    assert whole["report"]["set_aside_count"] == 2
