@@ -48,7 +48,7 @@ def test_calls_of_sagemaker_that_go_wrong_change_nothing(
     for data in (2, 1):
         _, missed = calm.drop(data, troubles(flow.to_switch, calm.name, shift))
         assert [rule.pattern for rule in missed] == []
-    nothing_given_up(cloud)
+    nothing_given_up(cloud, subject.name, calm.name)
 
 
 def test_an_update_that_is_rolled_back_silently_leaves_the_champion(
@@ -66,4 +66,4 @@ def test_an_update_that_is_rolled_back_silently_leaves_the_champion(
     endpoint = cloud.client("sagemaker").describe_endpoint(EndpointName=live)
     assert endpoint["EndpointConfigName"] == champion["training_job"]
     subject.drop(other)  # put once more it goes live, without a second training
-    nothing_given_up(cloud)
+    nothing_given_up(cloud, subject.name)

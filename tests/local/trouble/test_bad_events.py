@@ -30,7 +30,7 @@ def test_events_twice_late_and_out_of_order_train_once(cloud: Cloud, rules: Rule
         rules.add(Rule("events-reorder", on, times=None, seconds=2))
     subject = Subject(cloud, name)
     subject.drop(1)
-    nothing_given_up(cloud)
+    nothing_given_up(cloud, subject.name)
 
 
 def test_without_any_event_the_sweep_carries_on(cloud: Cloud, rules: Rules) -> None:
@@ -52,7 +52,7 @@ def test_without_any_event_the_sweep_carries_on(cloud: Cloud, rules: Rules) -> N
     finally:
         over.set()
         sweeping.join()
-    nothing_given_up(cloud)
+    nothing_given_up(cloud, subject.name)
 
 
 def test_two_people_drop_at_the_same_moment(cloud: Cloud) -> None:
@@ -86,4 +86,4 @@ def test_two_people_drop_at_the_same_moment(cloud: Cloud) -> None:
     paths = {file["path"] for file in checked["files"] if file["role"] == "train"}
     assert paths == {"person-1_train.csv", "person-2_train.csv"}
     wait_for(subject.alone, "the verification endpoint to go")
-    nothing_given_up(cloud)
+    nothing_given_up(cloud, subject.name)
