@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from chalicelib.datasets.content import look
 from chalicelib.datasets.preflight import Asked, Preflight
-from tests.unit.datasets.world import DATASET, World, csv, row
+from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, row
 
 LOG = Logger(service="bad-rows", stream=io.StringIO())
 RAGGED = row(1, 7, pixels=63)
@@ -214,3 +214,23 @@ def test_read_in_pieces_the_same_rows_are_set_aside() -> None:
             for file in one["files"]:
                 file.pop("version_id", None)
         assert in_pieces == in_one
+
+
+def test_data_put_right_while_the_job_starts_ends_it_and_is_trained_next() -> None:
+    world = World()
+    world.results = [Broken("AlgorithmError: data changed: a.csv has other content"), Trained()]
+    world.put("a.csv", rows(1000, _7=NAN))
+    world.ready()
+    world.until("Training")
+    first = look(world.storage, DATASET).version
+    world.put("a.csv", rows(1000))
+    world.ready()
+    status = world.settle()
+    second = look(world.storage, DATASET).version
+    assert (status["outcome"], status["version"]) == ("Live", second)
+    files = [
+        world.storage.get_json(f"reports/{DATASET}/preflight/{version}/version.json")["files"]
+        for version in (first, second)
+    ]
+    assert [file.get("set_aside") for [file] in files] == [[7], None]
+    assert len(world.jobs) == 2
