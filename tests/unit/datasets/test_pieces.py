@@ -46,7 +46,7 @@ def found(world: World) -> dict[str, Any]:
     return written
 
 
-def both(piece: int = PIECE, **files: bytes) -> tuple[dict[str, Any], dict[str, Any], int]:
+def both(files: dict[str, bytes], piece: int = PIECE) -> tuple[dict[str, Any], dict[str, Any], int]:
     """What is found in one go and in pieces, and how many pieces there were."""
     whole, cut = world_of(10**9, **files), world_of(piece, **files)
     whole.until("Training", "Refused")
@@ -83,7 +83,7 @@ FEW_BAD = b'{"bad_rows": 0.1}'
     ],
 )
 def test_in_pieces_the_same_is_found(files: dict[str, bytes]) -> None:
-    whole, cut, pieces = both(**files)
+    whole, cut, pieces = both(files)
     assert pieces > 2
     assert whole == cut
 
@@ -102,7 +102,7 @@ def test_in_pieces_the_same_is_found(files: dict[str, bytes]) -> None:
 def test_lines_count_from_the_beginning_of_the_file(
     files: dict[str, bytes], line: int, reason: str
 ) -> None:
-    whole, cut, _ = both(PIECE if len(files["a_csv"]) < 10_000 else 5000, **files)
+    whole, cut, _ = both(files, PIECE if len(files["a_csv"]) < 10_000 else 5000)
     for one in (whole, cut):
         problem = one["report"]["problems"][0]
         assert (problem["file"], problem["line"]) == ("a.csv", line), problem
@@ -112,7 +112,7 @@ def test_lines_count_from_the_beginning_of_the_file(
 def test_values_written_in_another_way_further_down_are_refused() -> None:
     """No row of the beginning tells how they are written: each piece takes them as they come."""
     zeros = [row(i % 2, 0) for i in range(1100)]
-    whole, cut, _ = both(30_000, a_csv=csv(*zeros, *[row(0, 0.5)] * 99, *[row(1, 200)] * 99))
+    whole, cut, _ = both({"a_csv": csv(*zeros, *[row(0, 0.5)] * 99, *[row(1, 200)] * 99)}, 30_000)
     assert not whole["report"]["ok"]
     assert not cut["report"]["ok"]
     assert "0 to 1" in cut["report"]["summary"]
@@ -242,7 +242,7 @@ def test_of_images_the_same_is_found_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     loose["train/dog/3.png"] = b"<html>"
     inside = folders("train/cat", "train/dog", each=9) | {"train/cat/8.png": b"%PDF"}
     settings = json.dumps({"bad_rows": 0.1}).encode()
-    whole, cut, pieces = both(**loose, **{"more.zip": zipped(inside), "dataset_json": settings})
+    whole, cut, pieces = both({**loose, "more.zip": zipped(inside), "dataset_json": settings})
     assert pieces == 6
     assert whole == cut
     assert whole["report"]["set_aside_count"] == 2
