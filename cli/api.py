@@ -68,6 +68,7 @@ class DatasetStatus:
     former: tuple[str, ...] = ()  # training jobs of former champions, the newest first
     change: Change | None = None
     waiting: tuple[Waiting, ...] = ()
+    next_training: str | None = None  # when its schedule has it trained once more
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> DatasetStatus:
@@ -94,6 +95,7 @@ class DatasetStatus:
             preset=body.get("preset"),
             instances=body.get("instances"),
             cost=_cost(body.get("cost") or {}),
+            next_training=body.get("next_training"),
             former=tuple(one["training_job"] for one in body.get("former") or ()),
             change=change
             and Change(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +148,16 @@ def for_a_person(found: list[DatasetStatus], option: str) -> Iterator[Renderable
 
 
 def trained(item: DatasetStatus) -> str:
-    """Which preset on which instances, and what it costs, of the newest training."""
+    """Which preset on which instances, and what it costs, of the newest training; and when the
+    schedule wants the next one."""
     if not item.preset or not item.instances:
         return ""
-    return f"{item.preset} on {item.instances}" + (f", {item.cost}" if item.cost else "")
+    told = f"{item.preset} on {item.instances}" + (f", {item.cost}" if item.cost else "")
+    if item.next_training is None:
+        return told
+    return (
+        f"{told}; again in {since(datetime.now(UTC), datetime.fromisoformat(item.next_training))}"
+    )
 
 
 def batch_names(target: Target) -> list[str]:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.api import DatasetStatus
-from cli.commands.status import endpoints, for_a_person, jobs, watched
+from cli.commands.status import endpoints, for_a_person, jobs, trained, watched
 from cli.errors import NotRunning
 from cli.target import Target
 from cli.under_way import UnderWay, since
@@ -224,3 +224,11 @@ def test_what_waits_for_a_person_is_told_with_the_command() -> None:
     assert "a person must decide: 12 rows  " in text
     assert "pigeonhole approve bags 0123456789ab --stage dev" in text
     assert shown(for_a_person([DatasetStatus.parse(body | {"waiting": []})], "")) == ""
+
+
+def test_a_dataset_with_a_schedule_says_when_it_is_trained_next() -> None:
+    body = {"dataset": "bags", "phase": "Live", "preset": "default", "instances": "1 x ml.m5.large"}
+    assert trained(DatasetStatus.parse(body)) == "default on 1 x ml.m5.large"
+    due = datetime.now(UTC) + timedelta(days=3, hours=1)
+    scheduled = DatasetStatus.parse(body | {"next_training": due.isoformat()})
+    assert trained(scheduled) == "default on 1 x ml.m5.large; again in 3 d"
