@@ -247,6 +247,7 @@ def test_a_job_stopped_at_its_cap_goes_on_from_its_checkpoint_when_approved(
     first, second = (world.training.requests[job] for job in world.jobs)
     assert first["CheckpointConfig"] == second["CheckpointConfig"]
     assert second["StoppingCondition"]["MaxRuntimeInSeconds"] == 3600
+    assert world.state().costs.timed == {}  # half a training teaches nothing of how long one takes
     assert month(world).spent() == pytest.approx(2 * 0.23 / 6)
 
 
@@ -471,6 +472,11 @@ def test_an_approved_model_is_not_brought_live_by_turning_its_retraining_down(
     before = status["champion"]
     assert world.settle()["champion"] == before
     assert world.registry.packages[arn].approval == Approval.APPROVED
+    for value in (2, 1):  # both are known still: to the gate, not to training
+        world.put("a.csv", good(value))
+        world.ready()
+        assert world.settle()["outcome"] == "Live"
+    assert len(world.jobs) == 2
 
 
 def test_a_job_that_compares_models_is_set_apart_for_and_then_counted(world: World) -> None:
