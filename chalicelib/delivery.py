@@ -130,11 +130,10 @@ class Delivery:
             self._hold()
 
     def done(self, messages: Iterable[Message]) -> None:
-        """They need nothing more. The last of a batch are deleted by Lambda itself."""
+        """They need nothing more."""
         gone = [message for message in messages if message.id in self._held]
         self._let_go(gone)
-        if self._held:
-            self._try("delete", self._queue.delete, [message.handle for message in gone])
+        self._delete(gone)
 
     def fail(self, messages: Iterable[Message], error: Exception) -> None:
         """They come again later, or are parked when this was their last chance."""
@@ -143,6 +142,7 @@ class Delivery:
         for message in gone:
             last = message.receives >= MOST_RECEIVES or isinstance(error, HOPELESS)
             if last and self._parked(message, error):
+                self._delete([message])
                 continue
             pause = min(LONGEST_PAUSE, self._seconds * 2 ** (message.receives - 1))
             self._try("hold", self._queue.hold, [message.handle], math.ceil(pause))
@@ -159,6 +159,11 @@ class Delivery:
         }
         self._log.error("gave up on a message", body=message.body[:4000], extra=told)
         return self._try("park", self._queue.park, message.body, told)
+
+    def _delete(self, messages: list[Message]) -> None:
+        """At once, should the function die of one of the others. The last are deleted by Lambda."""
+        if self._held:
+            self._try("delete", self._queue.delete, [message.handle for message in messages])
 
     def _let_go(self, messages: Iterable[Message]) -> None:
         with self._lock:

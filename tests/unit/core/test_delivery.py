@@ -65,3 +65,11 @@ def test_what_can_never_be_done_is_given_up_at_once(error: Exception) -> None:
     assert held.failed == []
     [(body, told)] = source.parked
     assert (body, told["cause"]) == ("body", f"{type(error).__name__}: {error}")
+
+
+def test_what_was_parked_is_not_parked_again_when_another_kills_the_function() -> None:
+    source = MemorySourceQueue()
+    deadly = Message("2", "deadly", "deadly handle", 1)
+    with delivery(source, 10, MESSAGE, deadly) as held:
+        held.fail([MESSAGE], NameRefused("A_B"))
+        assert source.deleted == ["handle"]
