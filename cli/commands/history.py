@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -46,10 +46,15 @@ def history(
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return 0
-    console.soft_wrap = False  # what is long wraps in its column
-    for part in parts:
-        console.print(part)
+    show(parts, console)
     return 0
+
+
+def show(parts: Iterable[RenderableType], console: Console) -> None:
+    """What is long wraps in its column; a text with no_wrap stays in one line, to be copied."""
+    console.soft_wrap = False
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
 
 
 def overview(found: Mapping[str, Any], option: str = "") -> Iterator[RenderableType]:
@@ -84,7 +89,7 @@ def overview(found: Mapping[str, Any], option: str = "") -> Iterator[RenderableT
 
 def whole(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Everything about one version, in paragraphs."""
-    yield Text(f"{found['dataset']}, version {found['version']}", style="bold")
+    yield Text(f"{found['dataset']}, version {found['version']}", style="bold", no_wrap=True)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")
@@ -99,7 +104,7 @@ def whole(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     if reports:
         yield Text("\nReports", style="bold")
         for name, link in reports.items():
-            yield Text(f"{name:12}{tame(link['uri'])}", overflow="fold")
+            yield Text(f"{name:12}{tame(link['uri'])}", no_wrap=True)
 
 
 def _brief(line: str, dataset: str) -> str:
@@ -165,10 +170,8 @@ def _many(count: int, thing: str, things: str | None = None) -> str:
 def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     data, decision = found["data"], found.get("decision")
     yield "Taken up", moment(found.get("began"))
-    yield (
-        "Outcome",
-        f"{found.get('outcome') or found.get('phase') or 'unknown'}: {found['message']}",
-    )
+    outcome = found.get("outcome") or found.get("phase") or "unknown"
+    yield "Outcome", f"{outcome}: {found['message'].removeprefix(outcome.lower() + ': ')}"
     if data.get("summary"):
         yield "Data", data["summary"]
     if data.get("set_aside"):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli.api import Api, ApiError
-from cli.commands.history import overview, whole
+from cli.commands.history import overview, show, whole
 
 JOB = "pigeonhole-local-letters-0123456789ab-1"
 OLD = "pigeonhole-local-letters-fedcba987654-2"
@@ -93,8 +93,7 @@ def listed(*versions: dict[str, Any], **more: Any) -> dict[str, Any]:
 def printed(parts: Any, width: int = 80) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
-    for part in parts:
-        console.print(part)
+    show(parts, console)
     return out.getvalue()
 
 
@@ -140,7 +139,8 @@ def test_nothing_yet_is_said() -> None:
 
 def test_one_version_whole() -> None:
     short = entry()
-    reports = {"report": {"uri": "s3://bucket/reports/letters/index.html", "url": "https://x"}}
+    uri = f"s3://bucket/reports/letters/{JOB}/a-folder-of-some-length/index.html"
+    reports = {"report": {"uri": uri, "url": "https://x"}}
     found = short | {
         "dataset": "letters",
         "reports": reports,
@@ -160,7 +160,9 @@ def test_one_version_whole() -> None:
         ],
     }
     text = printed(whole(found))
-    assert max(map(len, text.splitlines())) <= 80
+    lines = text.splitlines()
+    assert f"report      {uri}" in lines  # in one line, to be copied
+    assert max(len(line) for line in lines[1:] if uri not in line) <= 80
     told = words(text)
     for part in (
         "version 0123456789ab",
@@ -174,7 +176,6 @@ def test_one_version_whole() -> None:
         "datasets/letters/a.csv 60,000 1,000 e7a9",
         "and 10 more files",
         "Approved by anna; fine",
-        "s3://bucket/reports/letters/index.html",
     ):
         assert part in told, part
 
