@@ -23,7 +23,7 @@ from chalicelib.datasets.timeline import Event, Kind, shorten
 LONGEST_TEXT = 2000  # bytes, as JSON writes them
 LONGEST_SUBJECT = 99  # characters; SNS takes fewer than 100
 
-_KINDS = {
+_KINDS: dict[str, NoticeKind] = {
     Kind.REFUSED: NoticeKind.REFUSED,
     Kind.FAILED: NoticeKind.FAILED,
     Kind.APPROVAL_PENDING: NoticeKind.MODEL_PENDING,
@@ -34,12 +34,12 @@ _KINDS = {
     Kind.OTHER_INSTANCES: NoticeKind.OTHER_INSTANCES,
 }
 _ENDS = (Kind.REFUSED, Kind.FAILED, Kind.APPROVAL_PENDING, Kind.COST_PENDING, Kind.LIVE)
-_OUTCOMES = {
+_OUTCOMES: dict[str, str] = {
     NoticeKind.MODEL_PENDING: "PendingApproval",
     NoticeKind.COST_PENDING: "PendingApproval",
     NoticeKind.ROLLED_BACK: "Rejected",
 }
-_TITLES = {
+_TITLES: dict[str, str] = {
     NoticeKind.REFUSED: "the data was refused",
     NoticeKind.FAILED: "failed",
     NoticeKind.MODEL_PENDING: "a model waits for your approval",
@@ -50,7 +50,7 @@ _TITLES = {
     NoticeKind.ROWS_SET_ASIDE: "bad rows were set aside",
     NoticeKind.OTHER_INSTANCES: "trained on other instances than asked for",
 }
-_ADVICE = {
+_ADVICE: dict[str, str] = {
     NoticeKind.REFUSED: "Nothing was trained, and the files stay where they were put. Put them "
     "right and drop them again.",
     NoticeKind.MODEL_PENDING: "Approve it: pigeonhole approve {dataset}{option}\n"
@@ -67,7 +67,7 @@ def between(after: State, happened: Happened) -> tuple[Notice, ...]:
     found: list[Notice] = []
     rolled_back = any(event.kind == Kind.ROLLED_BACK for _, event in happened)
     for version, event in happened:
-        kind = _KINDS.get(Kind(event.kind))
+        kind = _KINDS.get(event.kind)
         if event.kind == Kind.CHECKED and event.text:
             kind = NoticeKind.ROWS_SET_ASIDE
         if kind is None or (kind is NoticeKind.LIVE and rolled_back):
@@ -106,7 +106,7 @@ def _notice(after: State, version: str, event: Event, kind: NoticeKind) -> Notic
 def message(notice: Notice, stage: str, dataset: str, problems: Sequence[str] = ()) -> Message:
     """The notice as it is sent. `problems`: the first that made the check refuse the data."""
     title = _title(notice)
-    outcome = _OUTCOMES.get(NoticeKind(notice.kind), notice.kind)
+    outcome = _OUTCOMES.get(notice.kind, notice.kind)
     document = {
         "format": 1,
         "id": notice.id,
@@ -139,10 +139,10 @@ def message(notice: Notice, stage: str, dataset: str, problems: Sequence[str] = 
 
 
 def _title(notice: Notice) -> str:
-    kind = NoticeKind(notice.kind)
-    if not notice.by or kind not in (NoticeKind.REJECTED, NoticeKind.ROLLED_BACK):
-        return _TITLES[kind]
-    return f"{_TITLES[kind]} by {'the gate' if notice.by == GATE else notice.by}"
+    title = _TITLES.get(notice.kind, notice.kind)  # a newer release may have other kinds
+    if not notice.by or notice.kind not in (NoticeKind.REJECTED, NoticeKind.ROLLED_BACK):
+        return title
+    return f"{title} by {'the gate' if notice.by == GATE else notice.by}"
 
 
 def _text(notice: Notice, title: str, stage: str, dataset: str, problems: Sequence[str]) -> str:
@@ -150,7 +150,7 @@ def _text(notice: Notice, title: str, stage: str, dataset: str, problems: Sequen
     lines = [f"{dataset}: {title}", "", notice.text]
     if problems:
         lines += ["", "The first problems:", *(f"  {problem}" for problem in problems)]
-    advice = _ADVICE.get(NoticeKind(notice.kind))
+    advice = _ADVICE.get(notice.kind)
     if advice and "pigeonhole approve" not in notice.text:
         short = (notice.version or "")[:12]
         lines += ["", advice.format(dataset=dataset, option=option, short=short)]

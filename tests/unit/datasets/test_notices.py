@@ -141,8 +141,8 @@ def test_of_two_at_once_one_tells() -> None:
             return
 
 
-@pytest.mark.parametrize("kind", list(NoticeKind))
-def test_every_kind_has_words_that_every_subscriber_takes(kind: NoticeKind) -> None:
+@pytest.mark.parametrize("kind", [*NoticeKind, "OfANewerRelease"])
+def test_every_kind_has_words_that_every_subscriber_takes(kind: str) -> None:
     notice = Notice(
         "0123456789abcdef",
         kind,
