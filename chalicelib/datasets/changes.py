@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from chalicelib.aws.endpoints import Capacity
-from chalicelib.aws.registry import Approval
+from chalicelib.aws.registry import Approval, Package
 from chalicelib.clock import iso
 from chalicelib.datasets import deciding, hosting, people
 from chalicelib.datasets.deciding import PersonsWord
@@ -47,6 +47,7 @@ _RUN = (
     "decided_by",
     "decided_why",
 )
+_ASKED = "rollback_asked"  # property of a package: when the last rollback that spoke of it was
 _GOING_LIVE = (Phase.VERIFYING, Phase.DEPLOYING)
 
 
@@ -69,12 +70,21 @@ def rolled_back(parts: Parts, state: State, target: Left, who: str, reason: str)
         reason,
         iso(parts.clock()),
         leaving=tuple(one for one in _present(state) if one.training_job != target.training_job),
+        again=_left_before(state, target),
     )
     told = f": {reason}" if reason else ""
     message = f"{who} rolls back to {target.training_job}{told}"
     return replace(
         _begun(parts, _aside(state), target, change, message), decided_by=who, decided_why=reason
     )
+
+
+def _left_before(state: State, target: Left) -> bool:
+    """Was it rolled back from, or is about to be?"""
+    leaving = state.changing.leaving if state.changing else ()
+    left = {one.training_job for one in leaving}
+    left |= {one.training_job for one in state.former if one.rolled_back}
+    return target.training_job in left
 
 
 def _present(state: State) -> list[Left]:
@@ -191,26 +201,35 @@ def turned_down(parts: Parts, state: State) -> PersonsWord | None:
     if word is None or change is None:
         return word
     package = parts.registry.describe(state.package or "")
-    said = "" if package is None else package.properties.get("decided_at", "")
-    return word if said > change.asked else None
+    if package is None or package.properties.get(_ASKED) == change.asked:
+        return word
+    allowed(parts, state)  # that was the end of an earlier rollback, come late
+    return None
+
+
+def allowed(parts: Parts, state: State) -> None:
+    """SageMaker deploys no model that is not approved: who rolls back to one approves it."""
+    change = state.changing
+    package = parts.registry.describe(state.package or "")
+    if change is not None and change.why is Why.ROLLBACK and package is not None:
+        _say(parts, package, change, Approval.APPROVED, "rolled back to it")
 
 
 def tell_registry(parts: Parts, state: State) -> None:
-    """What was rolled back to is approved there, what was rolled back from rejected."""
+    """What was rolled back from is rejected there."""
     change = state.changing
-    if change is None or change.why is not Why.ROLLBACK:
-        return
-    package = parts.registry.describe(state.package or "")
-    if package is not None and package.approval != Approval.APPROVED:
-        why = f"rolled back to it. {change.reason}".strip()
-        word = PersonsWord(Approval.APPROVED, change.who, why)
-        deciding.record_person(parts, package, word)
-    for left in change.leaving:
+    for left in change.leaving if change else ():
         package = parts.registry.describe(left.package)
-        if package is not None:
-            why = f"rolled back to {change.training_job}. {change.reason}".strip()
-            word = PersonsWord(Approval.REJECTED, change.who, why)
-            deciding.record_person(parts, package, word)
+        if change is not None and package is not None:
+            why = f"rolled back to {change.training_job}"
+            _say(parts, package, change, Approval.REJECTED, why)
+
+
+def _say(parts: Parts, package: Package, change: Change, approval: Approval, why: str) -> None:
+    """Unless a later rollback has spoken."""
+    if package.properties.get(_ASKED, "") <= change.asked:
+        word = PersonsWord(approval, change.who, f"{why}. {change.reason}".strip())
+        deciding.record_person(parts, package, word, **{_ASKED: change.asked})
 
 
 def ended(parts: Parts, state: State) -> State:
@@ -228,6 +247,12 @@ def ended(parts: Parts, state: State) -> State:
     if live:
         for left in change.leaving:
             state = _rejected(state, left, change)
+    elif change.again:  # rejected it was, and stays
+        package = parts.registry.describe(state.package or "")
+        if package is not None and package.approval == Approval.APPROVED:
+            _say(parts, package, change, Approval.REJECTED, "the rollback to it failed")
+        model = Left(change.version, change.training_job, state.package or "")
+        state = _rejected(state, model, change)
     return _resumed(state)
 
 

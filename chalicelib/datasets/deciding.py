@@ -75,13 +75,15 @@ def record_gate(parts: Parts, package: Package, decision: Decision) -> None:
     )
 
 
-def record_person(parts: Parts, package: Package, word: PersonsWord) -> None:
-    """Write a person's decision into the registry; the gate's numbers stay there."""
+def record_person(parts: Parts, package: Package, word: PersonsWord, **more: str) -> None:
+    """Write a person's decision into the registry; the gate's numbers stay there. `more` are
+    further properties."""
     verb = "Approved" if word.approves else "Rejected"
     properties = {
         "decision": str(word.approval),
         "decided_by": metadata(word.who),
         "decided_at": iso(parts.clock()),
+        **more,
     }
     why = f": {word.why}" if word.why else ""
     parts.registry.decide(package.arn, word.approval, f"{verb} by {word.who}{why}", properties)

@@ -74,7 +74,8 @@ class Left:
 class Change:
     """Which model is to be live, by whom and why; `outcome` None while it is under way.
 
-    `hosting` is what it is to run on, of a change of that alone.
+    `hosting` is what it is to run on, of a change of that alone. `again`: people rolled back from
+    it before, so that it is rejected in the registry until now.
     """
 
     why: Why
@@ -85,6 +86,7 @@ class Change:
     asked: str
     leaving: tuple[Left, ...] = ()
     hosting: Mapping[str, Any] | None = None
+    again: bool = False
     outcome: str | None = None  # "Live" | "Failed"
     message: str = ""
     ended: str | None = None

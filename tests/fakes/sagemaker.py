@@ -187,6 +187,9 @@ class MemoryEndpoints:
     """
 
     def __init__(self, tick: Ticks | None = None) -> None:
+        self.registry: MemoryRegistry | None = (
+            None  # where given, only what it approves is deployed
+        )
         self.models: dict[str, str] = {}  # → package ARN
         self.hostings: dict[str, tuple[str, Capacity]] = {}  # config → model, what it runs on
         self.endpoints: dict[str, _Live] = {}
@@ -234,12 +237,15 @@ class MemoryEndpoints:
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
         serverless = isinstance(self._capacity(config), Serverless)
+        if name not in self.endpoints:
+            self._check_approved(config)
         self.endpoints.setdefault(name, _Live("Creating", config, config, "", serverless))
         self._tick()
 
     def update(self, name: str, config: str) -> None:
         live = self._found(name)
         wanted = self._capacity(config)
+        self._check_approved(config)
         if isinstance(wanted, Instances) and wanted.instance_type in self.none_of:
             raise self.none_of[wanted.instance_type]
         if isinstance(wanted, Serverless) and not live.serverless:
@@ -285,6 +291,13 @@ class MemoryEndpoints:
             raise ResourceNotFound(f"Could not find endpoint configuration {config}")
         return self.hostings[config][1]
 
+    def _check_approved(self, config: str) -> None:
+        """As SageMaker does."""
+        arn = self.models.get(self.hostings[config][0], "")
+        package = self.registry.packages.get(arn) if self.registry else None
+        if package is not None and package.approval != Approval.APPROVED:
+            raise RequestRefused(f"Model package {arn} has the approval status {package.approval}")
+
     def _found(self, name: str) -> _Live:
         if name not in self.endpoints:
             raise ResourceNotFound(f"Could not find endpoint {name}")
@@ -305,12 +318,14 @@ class MemoryRuntime:
     apart: dict[str, float] = field(default_factory=dict)
     refusals: list[Exception] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)  # endpoint, model
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)  # once, by endpoint
 
     def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
         live = self.endpoints.endpoints.get(endpoint)
         if live is None or live.status not in ("InService", "Updating"):
             raise ResourceNotFound(f"Endpoint {endpoint} not found")
         self.asked.append((endpoint, live.config))
+        self.meanwhile.pop(endpoint, lambda: None)()
         if self.refusals:
             raise self.refusals.pop(0)
         model_name = self.endpoints.hostings[live.config][0]

@@ -117,6 +117,21 @@ def test_a_person_may_change_their_mind() -> None:
     assert approvals(world) == ["Approved", "Rejected", "Approved"]
 
 
+def test_a_changed_mind_that_fails_changes_nothing() -> None:
+    world = three()
+    back(world)
+    world.settle()
+    world.runtime.apart[NEXT] = 0.1
+    back(world, world.jobs[2])
+    status = world.settle()
+    assert (live(world), status["change"]["outcome"]) == (world.jobs[1], "Failed")
+    assert approvals(world) == ["Approved", "Approved", "Rejected"]
+    world.runtime.apart.clear()
+    world.ready()
+    world.settle()
+    assert live(world) == world.jobs[1]
+
+
 def test_who_rejects_the_model_meanwhile_is_heard() -> None:
     world = three()
     back(world)
@@ -258,6 +273,25 @@ def test_an_item_that_knows_nothing_finds_the_version_in_the_registry() -> None:
     back(world)
     world.settle()
     assert live(world) == world.jobs[1]
+
+
+def test_the_end_of_a_rollback_that_comes_late_stops_no_later_one() -> None:
+    """Two functions end the first rollback; one of them is slow, and people ask once more."""
+    world = three()
+    back(world)
+    world.until("Deploying")
+
+    def meanwhile() -> None:
+        world.reconcile()  # the quick one
+        assert world.status()["champion"]["training_job"] == world.jobs[1]
+        world.later(1)
+        back(world, world.jobs[2])
+        world.reconcile()
+
+    world.runtime.meanwhile[LIVE] = meanwhile
+    status = world.settle()
+    assert not world.runtime.meanwhile
+    assert (status["change"]["outcome"], live(world)) == ("Live", world.jobs[2])
 
 
 def rollback_at(phase: str) -> Callable[[World], None]:

@@ -114,6 +114,7 @@ class World:
         self.training = MemoryTraining(self.tick)
         self.registry = MemoryRegistry(self.tick)
         self.endpoints = MemoryEndpoints(self.tick)
+        self.endpoints.registry = self.registry
         self.runtime = MemoryRuntime(self.storage, self.registry, self.endpoints)
         self.notifications = MemoryNotifications(self.tick)
         self.log = io.StringIO()
