@@ -11,8 +11,9 @@ dollars; null where nobody knows the price.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.table import Table
@@ -33,6 +34,12 @@ class Entry:
     at: str
     spent: float | None = None
     seconds: int | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Entry:
+        """What only a newer release knows is dropped."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in raw.items() if name in known})
 
     @property
     def ended(self) -> bool:
@@ -123,5 +130,5 @@ class Ledger:
         item = self._table.get(names.costs_id(name))
         if item is None:
             return Month(name), 0
-        jobs = {job: Entry(**raw) for job, raw in item.state["jobs"].items()}
+        jobs = {job: Entry.from_json(raw) for job, raw in item.state["jobs"].items()}
         return Month(name, jobs, dict(item.state.get("folded", {}))), item.revision
