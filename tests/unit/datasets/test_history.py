@@ -148,12 +148,22 @@ def test_versions_that_the_item_forgot_are_in_their_records() -> None:
     for n in range(REMEMBERED + 2):
         world.drop(csv(f"x,{n}", "2"))
     assert first not in world.state().past
-    assert len(world.state().past) <= REMEMBERED + 1
+    assert len(world.state().past) <= REMEMBERED
+    assert world.status()["champion"]["version"] in world.state().past
     oldest = world.datasets.history(DATASET, 100, None)["versions"][-1]
     assert oldest["version"] == first
     assert oldest["live"][0]["until"] is not None
     live = [v for v in world.datasets.history(DATASET, 100, None)["versions"] if v["is_live"]]
     assert [v["live"][-1]["training_job"] for v in live] == [world.jobs[1]]
+
+
+def test_what_is_in_no_record_yet_is_not_forgotten() -> None:
+    state = State(DATASET, unrecorded=("0",))
+    for n in range(REMEMBERED + 5):
+        state = state.remember(str(n), Past())
+    assert "0" in state.past
+    assert "1" not in state.past
+    assert len(state.past) == REMEMBERED
 
 
 def test_a_version_that_the_item_forgot_is_known_when_it_comes_back() -> None:
