@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from chalicelib.datasets.live import Why
 from chalicelib.datasets.state import Outcome, Phase, State
-from chalicelib.datasets.timeline import Event, Kind, merged, shorten
+from chalicelib.datasets.timeline import Event, Kind, shorten
 
 GATE = "gate"
 PERSON = "a person"
@@ -59,11 +59,6 @@ def noted(state: State, happened: Happened) -> State:
         if version not in state.unrecorded:
             state = replace(state, unrecorded=(*state.unrecorded, version))
     return state
-
-
-def of_version(state: State, version: str) -> tuple[Event, ...]:
-    """The events that the item holds of it."""
-    return merged(state.past_of(version).events)
 
 
 def _begun(before: State, after: State) -> bool:
