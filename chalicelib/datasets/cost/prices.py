@@ -21,8 +21,8 @@ from chalicelib.errors import ObjectNotFound
 DATE = "2026-09"
 # USD an hour of SageMaker training on demand in us-east-1, as public projects read them from the
 # AWS Price List API (usage types USE1-Train:… and, at the same prices, USW2-Train:…) between July
-# and September 2026. Those of m5, c5 and g4dn beyond 2xlarge are AWS's price page's, the same for
-# years.
+# and September 2026. Those of m5, c5 and g4dn beyond 2xlarge are from older public
+# tables.
 USD_PER_HOUR: Mapping[str, float] = {
     "ml.m5.large": 0.115,
     "ml.m5.xlarge": 0.23,
