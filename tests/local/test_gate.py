@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.local import rows
-from tests.local.conftest import Cloud, wait_for
+from tests.local.conftest import Answer, Cloud, wait_for
 
 DATASET = "gate"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,83 @@ def test_job_that_dies_fails_with_its_reason_and_a_retry_succeeds(
         TrainingJobName=status["training_job"]
     )
     assert retried["TrainingJobStatus"] == "Completed"
+
+
+def newest_package(cloud: Cloud, dataset: str, job: str) -> dict[str, Any]:
+    """The registry's entry of a training job's model."""
+    registry = cloud.client("sagemaker")
+    listed = registry.list_model_packages(ModelPackageGroupName=f"pigeonhole-local-{dataset}")
+    for summary in listed["ModelPackageSummaryList"]:
+        found: dict[str, Any] = registry.describe_model_package(
+            ModelPackageName=summary["ModelPackageArn"]
+        )
+        if found["CustomerMetadataProperties"]["training_job"] == job:
+            return found
+    raise AssertionError(f"{job} is in no registry")
+
+
+def test_command_approves_what_the_gate_may_have_rejected(cloud: Cloud, champion: str) -> None:
+    job = cloud.dataset(DATASET)["training_job"]  # of the retry, better or worse
+    cloud.command("approve", DATASET, job, "--reason", "tried it out")
+    assert job.endswith(answering(cloud))
+
+
+def test_model_that_returns_is_compared_with_the_champion_of_today(
+    cloud: Cloud, champion: str
+) -> None:
+    """The model of a hundred rows was compared with another champion: it is judged again, and
+    nothing is trained."""
+    before = cloud.training_jobs(DATASET)
+    live = cloud.dataset(DATASET)["champion"]["training_job"]
+    assert live != champion
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 100))
+    status = cloud.settled(DATASET, cloud.ready(DATASET))
+    worse = status["training_job"]
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Rejected", live), status
+    assert set(cloud.training_jobs(DATASET)) - set(before) == {f"{worse}-j1"}
+    told = newest_package(cloud, DATASET, worse)["CustomerMetadataProperties"]
+    assert (told["decision"], told["decided_by"]) == ("Rejected", "gate")
+    assert (told["compared_with"], told["judged_by"]) == (live, f"{worse}-j1")
+    assert int(told["paired_rows"]) > 700
+    assert float(told["difference"]) < -float(told["standard_error"])
+
+
+def test_any_client_of_the_registry_approves(cloud: Cloud, champion: str) -> None:
+    worse = cloud.dataset(DATASET)["training_job"]
+    package = newest_package(cloud, DATASET, worse)
+    cloud.client("sagemaker").update_model_package(
+        ModelPackageArn=package["ModelPackageArn"],
+        ModelApprovalStatus="Approved",
+        ApprovalDescription="it is small",
+    )
+    wait_for(
+        lambda: cloud.dataset(DATASET)["champion"]["training_job"] == worse,
+        "the approved model to be live",
+        60,
+        cloud.why(DATASET),
+    )
+    told = newest_package(cloud, DATASET, worse)
+    assert told["ApprovalDescription"].startswith("Approved by arn:aws:")
+    assert told["ApprovalDescription"].endswith(": it is small")
+
+
+def test_api_approves_and_says_what_it_cannot(cloud: Cloud) -> None:
+    def ask(verb: str, wish: dict[str, str]) -> Answer:
+        body = json.dumps(wish).encode()
+        return cloud.http("POST", f"/datasets/shuffled/{verb}", body, JSON)
+
+    assert ask("approve", {"version": "fedcba98"}).status == 404
+    answer = ask("approve", {"reason": "for fun", "by": "anna"})
+    assert (answer.status, answer.body["phase"]) == (202, "Verifying"), answer
+    wait_for(
+        lambda: cloud.dataset("shuffled")["phase"] == "Live",
+        "the approved model to be live",
+        60,
+        cloud.why("shuffled"),
+    )
+    answer = ask("reject", {})
+    assert answer.status == 409
+    assert "pigeonhole rollback shuffled" in answer.body["message"]
 
 
 def test_failure_of_the_script_is_the_reason_that_people_read(cloud: Cloud) -> None:

@@ -25,11 +25,6 @@ def judged_again(world: World) -> None:
     world.ready()
 
 
-def judged_worse_again(world: World) -> None:
-    judged_again(world)
-    world.judgings = [WORSE]
-
-
 def not_comparable(world: World) -> None:
     judged_again(world)
     world.judgings = [Broken("no memory")]
@@ -66,7 +61,6 @@ def waiting(world: World) -> None:
 
 SCENES = [
     judged_again,
-    judged_worse_again,
     not_comparable,
     approved_elsewhere,
     rejected_on_its_way,
@@ -98,7 +92,7 @@ def test_killed_after_any_effect_it_ends_the_same(scene: Callable[[World], None]
             return
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", [judged_again, rejected_on_its_way, of_older_times])
 def test_two_at_once_end_the_same(scene: Callable[[World], None]) -> None:
     model, start = undisturbed(scene)
     expected = outcome(model)
