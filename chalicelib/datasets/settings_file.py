@@ -58,7 +58,7 @@ CHOICES = {
 }
 HYPERPARAMETERS = (*WHOLE_NUMBERS, "learning_rate", *CHOICES)
 _HYPERPARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
-RESERVED = ("dataset", "dataset_version", "code_version", "model_dir")
+RESERVED = ("dataset", "dataset_version", "code_version", "model_dir", "task")
 MOST_BAD_ROWS = 0.1
 MOST_TYPES = 10
 

@@ -54,6 +54,7 @@ def reasons(**hyperparameters: Any) -> str:
         ("learning_rate", 11, "to 10"),
         ("learning_rate", float("nan"), "above 0"),
         ("learning_rate", "0.1", "above 0"),
+        ("task", "judge", "the service sets it"),
         ("quantize", "int4", "one of none, fp16, int8, auto"),
         ("quantize", 8, "one of none"),
         ("mixed_precision", "yes", "one of auto, on, off"),
@@ -172,7 +173,7 @@ def test_fine_tuning_where_nothing_is_fine_tuned_is_noted() -> None:
 def test_the_known_hyperparameters_are_the_training_jobs_flags() -> None:
     source = (TRAINING_JOB / "train.py").read_text()
     flags = set(re.findall(r'add_argument\("--([a-z_]+)"', source))
-    ours = {"preset", "dataset_version", "code_version", "dataset"}
+    ours = {"preset", "dataset_version", "code_version", "dataset", "task"}
     assert flags - ours == set(HYPERPARAMETERS)
 
 
