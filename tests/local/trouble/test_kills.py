@@ -30,6 +30,7 @@ DEATHS = (
         ("reconcile", "sagemaker:CreateEndpoint"),
     ),
     (
+        ("reconcile", "s3:PutObject"),
         ("reconcile", "sqs:SendMessage"),
         ("work", "sqs:SendMessage"),
         ("reconcile", "sagemaker:CreateModel"),
@@ -37,7 +38,6 @@ DEATHS = (
     ),
     (
         ("reconcile", "dynamodb:PutItem"),
-        ("reconcile", "s3:PutObject"),
         ("reconcile", "sagemaker:UpdateModelPackage"),
         ("reconcile", "sagemaker:CreateEndpointConfig"),
         ("reconcile", "sagemaker:DeleteEndpoint"),
