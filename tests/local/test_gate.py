@@ -14,6 +14,7 @@ from tests.local import rows
 from tests.local.conftest import Answer, Cloud, wait_for
 
 DATASET = "gate"
+WORSE_ROWS = 300  # more than the commonest class makes right, and far from the champion
 JSON = {"Content-Type": "application/json"}
 
 
@@ -58,8 +59,8 @@ def test_shuffled_labels_do_not_replace_the_champion(cloud: Cloud, champion: str
 
 
 def test_worse_model_does_not_replace_the_champion(cloud: Cloud, champion: str) -> None:
-    """A hundred honest rows make a model that is far worse than the champion."""
-    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 100))
+    """Few honest rows make a model that is far worse than the champion."""
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", WORSE_ROWS))
     status = cloud.settled(DATASET, cloud.ready(DATASET))
     assert status["outcome"] == "Rejected", status
     assert champion.endswith(answering(cloud))
@@ -127,12 +128,12 @@ def test_command_approves_what_the_gate_may_have_rejected(cloud: Cloud, champion
 def test_model_that_returns_is_compared_with_the_champion_of_today(
     cloud: Cloud, champion: str
 ) -> None:
-    """The model of a hundred rows was compared with another champion: it is judged again, and
-    nothing is trained."""
+    """The model of few rows was compared with another champion: it is judged again, and nothing
+    is trained."""
     before = cloud.training_jobs(DATASET)
     live = cloud.dataset(DATASET)["champion"]["training_job"]
     assert live != champion
-    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", 100))
+    cloud.put(f"datasets/{DATASET}/a_train.csv", rows.csv("train", WORSE_ROWS))
     status = cloud.settled(DATASET, cloud.ready(DATASET))
     worse = status["training_job"]
     assert (status["outcome"], status["champion"]["training_job"]) == ("Rejected", live), status
