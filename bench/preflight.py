@@ -41,7 +41,7 @@ from aws_lambda_powertools import Logger
 from chalicelib import wiring
 from chalicelib.aws.storage import OpenObject, Storage, StoredObject
 from chalicelib.datasets.content import look
-from chalicelib.datasets.preflight import Asked, Preflight
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
 from chalicelib.errors import ObjectNotFound
 
 

@@ -32,7 +32,7 @@ from chalicelib.batches.results import (
 )
 from chalicelib.batches.state import BatchState, Phase
 from chalicelib.clock import Clock, iso
-from chalicelib.datasets.csvlabels import is_integer
+from chalicelib.datasets.preflight.csvlabels import is_integer
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")  # and the mark itself
 CSV = "text/csv; charset=utf-8"

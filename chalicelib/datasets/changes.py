@@ -14,11 +14,12 @@ from typing import Any
 from chalicelib.aws.endpoints import Capacity
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.clock import iso
-from chalicelib.datasets import deciding, hosting, people
-from chalicelib.datasets.deciding import PersonsWord
-from chalicelib.datasets.live import Champion, Change, Left, Why
+from chalicelib.datasets.gate import deciding, people
+from chalicelib.datasets.gate.deciding import PersonsWord
+from chalicelib.datasets.hosting import hosting
+from chalicelib.datasets.hosting.live import Champion, Change, Left, Why
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.service_settings import ServiceSettings
+from chalicelib.datasets.settings.service_settings import ServiceSettings
 from chalicelib.datasets.state import Outcome, Phase, State
 
 LONGEST_REASON = 500  # characters

@@ -11,10 +11,10 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.clock import iso
-from chalicelib.datasets.choices import choices
 from chalicelib.datasets.content import Content, look
+from chalicelib.datasets.cost.choices import choices
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.pieces import Pieces, Progress
+from chalicelib.datasets.preflight.pieces import Pieces, Progress
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import ObjectNotFound
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage, StoredObject
-from chalicelib.datasets import service_settings
-from chalicelib.datasets.service_settings import ServiceSettings, read_service
-from chalicelib.datasets.settings_file import LARGEST_SETTINGS
+from chalicelib.datasets.settings import service_settings
+from chalicelib.datasets.settings.service_settings import ServiceSettings, read_service
+from chalicelib.datasets.settings.settings_file import LARGEST_SETTINGS
 from chalicelib.errors import ObjectChanged, ObjectNotFound, Unavailable
 
 LOOKS = 5  # for a dataset.json that changes between the listing and its reading

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib import names
-from chalicelib.datasets import changes, people, quiet, records, retraining
+from chalicelib.datasets import changes, quiet, retraining
 from chalicelib.datasets.content import Content, look
+from chalicelib.datasets.gate import people
+from chalicelib.datasets.history import records
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 

@@ -20,29 +20,17 @@ from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock, iso
-from chalicelib.datasets import (
-    approval,
-    changes,
-    checking,
-    chronicle,
-    deployment,
-    earlier,
-    intake,
-    judging,
-    publishing,
-    quiet,
-    restoring,
-    retraining,
-    telling,
-    tidying,
-    training,
-)
+from chalicelib.datasets import changes, checking, intake, quiet, retraining
 from chalicelib.datasets.cost.ledger import Ledger
-from chalicelib.datasets.deciding import PersonsWord
+from chalicelib.datasets.gate import approval, earlier, judging
+from chalicelib.datasets.gate.deciding import PersonsWord
+from chalicelib.datasets.history import chronicle, telling
+from chalicelib.datasets.history.rebuilding import rebuilt
+from chalicelib.datasets.hosting import deployment, restoring, tidying
+from chalicelib.datasets.jobs import publishing, training
+from chalicelib.datasets.jobs.reports import Publisher
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.preflight import Asked, Preflight
-from chalicelib.datasets.rebuilding import rebuilt
-from chalicelib.datasets.reports import Publisher
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
 from chalicelib.datasets.state import Move, Phase, State, rest
 from chalicelib.datasets.writing import write
 from chalicelib.errors import (

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from chalicelib.clock import iso
 from chalicelib.datasets.cost.memory import Costs
-from chalicelib.datasets.live import SHOWN_FORMER, Champion, Change, Former
+from chalicelib.datasets.history.outbox import Notice
+from chalicelib.datasets.history.timeline import Event, shorten
+from chalicelib.datasets.hosting.live import SHOWN_FORMER, Champion, Change, Former
 from chalicelib.datasets.next_steps import advice
-from chalicelib.datasets.outbox import Notice
-from chalicelib.datasets.service_settings import parse_rate
-from chalicelib.datasets.timeline import Event, shorten
+from chalicelib.datasets.settings.service_settings import parse_rate
 
 REMEMBERED = 30  # versions whose outcome is kept
 

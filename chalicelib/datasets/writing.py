@@ -7,7 +7,7 @@ from dataclasses import replace
 from chalicelib import names
 from chalicelib.aws.table import Item, Table
 from chalicelib.clock import iso
-from chalicelib.datasets import history, notices
+from chalicelib.datasets.history import history, notices
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import State
 

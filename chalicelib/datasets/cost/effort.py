@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.datasets.choices import DEFAULT_PRESET, Instances
+from chalicelib.datasets.cost.choices import DEFAULT_PRESET, Instances
 from chalicelib.datasets.cost.memory import Timed
 
 # Whatever the data: the image is fetched, the data read, the model judged, exported, uploaded.

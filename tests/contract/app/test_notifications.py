@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.notifications import Message, Topic
-from chalicelib.datasets.notices import message
-from chalicelib.datasets.outbox import Notice
+from chalicelib.datasets.history.notices import message
+from chalicelib.datasets.history.outbox import Notice
 from chalicelib.errors import RequestRefused, Unavailable
 from tests.contract.sagemaker.conftest import client, wait_until
 

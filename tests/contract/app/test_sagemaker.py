@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.aws.endpoints import Instances, Serverless
 from chalicelib.aws.registry import Approval, metadata
-from chalicelib.datasets import shortage
+from chalicelib.datasets.cost import shortage
 from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
 from tests.contract.app.conftest import SageMaker
 

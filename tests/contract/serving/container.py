@@ -27,7 +27,7 @@ def free_port() -> int:
         return port
 
 
-def command(python: str) -> list[str]:
+def command(python: str = sys.executable) -> list[str]:
     return [python, "-m", "serving", "serve"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from chalicelib.datasets.content import look
-from chalicelib.datasets.preflight import Asked, Preflight
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, row
 
 LOG = Logger(service="bad-rows", stream=io.StringIO())

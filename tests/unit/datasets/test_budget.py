@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.aws.registry import Approval
 from chalicelib.aws.training import TrainingJob
-from chalicelib.datasets import budget
+from chalicelib.datasets.cost import budget
 from chalicelib.datasets.cost.ledger import Entry, Month
 from chalicelib.datasets.state import State
 from chalicelib.errors import Conflict

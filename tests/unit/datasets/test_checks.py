@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.datasets.checks import Classes, Found, check_classes
-from chalicelib.datasets.settings_file import DatasetSettings
+from chalicelib.datasets.preflight.checks import Classes, Found, check_classes
+from chalicelib.datasets.settings.settings_file import DatasetSettings
 
 
 def checked(

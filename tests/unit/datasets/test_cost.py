@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.table import Item
-from chalicelib.datasets.choices import Instances
 from chalicelib.datasets.cost.caps import GRACE_SECONDS, Asked, Caps, Verdict, money, weigh
+from chalicelib.datasets.cost.choices import Instances
 from chalicelib.datasets.cost.effort import FIXED_SECONDS, epochs, estimate, key, work
 from chalicelib.datasets.cost.ledger import KEPT_ENTRIES, MOST_ENTRIES, Entry, Ledger, Month
 from chalicelib.datasets.cost.memory import Timed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib import names
-from chalicelib.datasets import budget
+from chalicelib.datasets.cost import budget
 from tests.fakes.ticks import die
 from tests.unit.datasets.world import LIVE, NEXT, Broken, Trained, World, good
 

@@ -9,11 +9,11 @@ import tracemalloc
 
 import pytest
 
-from chalicelib.datasets import csvfile
-from chalicelib.datasets.csvfile import read_csv
-from chalicelib.datasets.csvfound import CsvFile
-from chalicelib.datasets.csvrows import settle_labels
-from chalicelib.datasets.problem import Problem
+from chalicelib.datasets.preflight import csvfile
+from chalicelib.datasets.preflight.csvfile import read_csv
+from chalicelib.datasets.preflight.csvfound import CsvFile
+from chalicelib.datasets.preflight.csvrows import settle_labels
+from chalicelib.datasets.preflight.problem import Problem
 from tests.unit.datasets.world import csv, good, row
 
 

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from chalicelib.datasets.csvfile import read_csv
-from chalicelib.datasets.csvfound import CsvFile
-from chalicelib.datasets.csvrows import settle_labels
+from chalicelib.datasets.preflight.csvfile import read_csv
+from chalicelib.datasets.preflight.csvfound import CsvFile
+from chalicelib.datasets.preflight.csvrows import settle_labels
 from tests.unit.datasets.world import csv, row
 
 PIXELS = [f"pixel{i}" for i in range(64)]

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.datasets.gate import Comparison, Evaluation, PairedClass, Verdict, by_chance, judge
+from chalicelib.datasets.gate.gate import (
+    Comparison,
+    Evaluation,
+    PairedClass,
+    Verdict,
+    by_chance,
+    judge,
+)
 
 SAME = {"0": PairedClass(499, 5, 5), "1": PairedClass(499, 5, 5)}
 FIRST = Evaluation("b", 1000, 0.5, 0.85, None)

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from chalicelib import names
-from chalicelib.datasets import history
-from chalicelib.datasets.live import Change, Left, Why
-from chalicelib.datasets.notices import LONGEST_TEXT
-from chalicelib.datasets.outbox import MOST, SHOWN
+from chalicelib.datasets.history import history
+from chalicelib.datasets.history.notices import LONGEST_TEXT
+from chalicelib.datasets.history.outbox import MOST, SHOWN
+from chalicelib.datasets.history.timeline import KEPT, Event, Kind, merged, shorten
+from chalicelib.datasets.hosting.live import Change, Left, Why
 from chalicelib.datasets.state import REMEMBERED, Champion, Outcome, Past, Phase, State
-from chalicelib.datasets.timeline import KEPT, Event, Kind, merged, shorten
 from chalicelib.errors import Conflict, VersionNotFound
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good
 

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from urllib3.exceptions import ProtocolError
 
 from chalicelib.aws.storage import OpenObject
-from chalicelib.datasets.preflight import Asked, Preflight
-from chalicelib.datasets.problem import Problem
-from chalicelib.datasets.zips import look_into, read_csvs
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
+from chalicelib.datasets.preflight.problem import Problem
+from chalicelib.datasets.preflight.zips import look_into, read_csvs
 from tests.fakes.aws import MemoryStorage
 from tests.unit.datasets.world import World, good, row
 

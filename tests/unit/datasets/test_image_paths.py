@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.datasets.folders import is_image, spot_of
+from chalicelib.datasets.preflight.folders import is_image, spot_of
 
 PATHS = json.loads((Path(__file__).parents[2] / "image_paths.json").read_text())
 

@@ -13,10 +13,10 @@ from aws_lambda_powertools import Logger
 
 from chalicelib import names
 from chalicelib.aws.storage import StoredObject
-from chalicelib.datasets import images, survey, units
 from chalicelib.datasets.content import look
-from chalicelib.datasets.folders import Spot, spot_of
-from chalicelib.datasets.preflight import Asked, Preflight
+from chalicelib.datasets.preflight import images, survey, units
+from chalicelib.datasets.preflight.folders import Spot, spot_of
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
 from tests.unit.datasets.pictures import folders, png, zipped
 from tests.unit.datasets.world import DATASET, World, csv, good
 

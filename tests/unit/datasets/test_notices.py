@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from chalicelib.datasets.notices import message
-from chalicelib.datasets.outbox import Notice, NoticeKind
+from chalicelib.datasets.history.notices import message
+from chalicelib.datasets.history.outbox import Notice, NoticeKind
 from chalicelib.errors import RequestRefused
 from tests.fakes.ticks import die
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from chalicelib import names
-from chalicelib.datasets import csvfile, units
 from chalicelib.datasets.content import look
-from chalicelib.datasets.pieces import Pieces
-from chalicelib.datasets.survey import survey
+from chalicelib.datasets.preflight import csvfile, units
+from chalicelib.datasets.preflight.pieces import Pieces
+from chalicelib.datasets.preflight.survey import survey
 from tests.fakes.ticks import die
 from tests.unit.datasets.pictures import folders, zipped
 from tests.unit.datasets.test_crashes import outcome

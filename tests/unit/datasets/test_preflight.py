@@ -11,10 +11,10 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from chalicelib.aws.storage import OpenObject
-from chalicelib.datasets.checks import image_shape, sorted_labels
 from chalicelib.datasets.content import content_version, look
-from chalicelib.datasets.preflight import Asked, Preflight
-from chalicelib.datasets.settings_file import Shape
+from chalicelib.datasets.preflight.checks import image_shape, sorted_labels
+from chalicelib.datasets.preflight.preflight import Asked, Preflight
+from chalicelib.datasets.settings.settings_file import Shape
 from chalicelib.errors import ObjectNotFound
 from tests.fakes.aws import MemoryStorage
 from tests.unit.datasets.world import DATASET, SETTINGS, World, csv, good, row

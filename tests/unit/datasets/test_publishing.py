@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.datasets import reports
-from chalicelib.datasets.reports import content_type
+from chalicelib.datasets.jobs import reports
+from chalicelib.datasets.jobs.reports import content_type
 from tests.fakes.sagemaker import pack
 from tests.unit.datasets.world import SETTINGS, Broken, Trained, World, good
 

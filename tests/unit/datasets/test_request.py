@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.datasets.choices import Instances, choices
-from chalicelib.datasets.request import volume
-from chalicelib.datasets.settings_file import CHOICES
+from chalicelib.datasets.cost.choices import Instances, choices
+from chalicelib.datasets.jobs.request import volume
+from chalicelib.datasets.settings.settings_file import CHOICES
 from localcloud.sagemaker.validation import operation_model, validate
 from tests.unit.datasets.world import SETTINGS, Broken, World, good, with_settings
 

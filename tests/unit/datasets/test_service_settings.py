@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from chalicelib.datasets.content import look
-from chalicelib.datasets.service_settings import (
+from chalicelib.datasets.settings.service_settings import (
     Budget,
     Hosting,
     Rate,
     ServiceSettings,
     read_service,
 )
-from chalicelib.datasets.settings_file import read_settings
+from chalicelib.datasets.settings.settings_file import read_settings
 from tests.unit.datasets.world import DATASET, World, good
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.datasets.service_settings import Rate, ServiceSettings
-from chalicelib.datasets.settings_file import (
+from chalicelib.datasets.settings.service_settings import Rate, ServiceSettings
+from chalicelib.datasets.settings.settings_file import (
     HYPERPARAMETERS,
     PRESETS,
     DatasetSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.aws.training import TrainingJob
-from chalicelib.datasets.shortage import of_capacity, of_the_service, too_small
+from chalicelib.datasets.cost.shortage import of_capacity, of_the_service, too_small
 
 HELP = "Please contact AWS support to request an increase for this limit."
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.datasets import zips
-from chalicelib.datasets.heads import begins_as_image
-from chalicelib.datasets.zips import Zip, look_into, read_csvs
+from chalicelib.datasets.preflight import zips
+from chalicelib.datasets.preflight.heads import begins_as_image
+from chalicelib.datasets.preflight.zips import Zip, look_into, read_csvs
 from tests.unit.datasets.pictures import png, zipped
 from tests.unit.datasets.world import csv, good, row
 

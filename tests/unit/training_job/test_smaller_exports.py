@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -81,7 +82,7 @@ def test_a_precision_that_answers_as_well_is_kept(
     ],
 )
 def test_a_precision_that_answers_worse_is_left(
-    tmp_path: Path, asked: str, flaw: dict[str, float]
+    tmp_path: Path, asked: str, flaw: dict[str, Any]
 ) -> None:
     path = tmp_path / "model.onnx"
     exact = network(path, **flaw).predict(ROWS)

@@ -1,0 +1,1 @@
+"""Does a model go live? The gate's decision, and people's."""

@@ -1,0 +1,1 @@
+"""What became of each version, and whom it is told."""

@@ -1,0 +1,1 @@
+"""Which model is live: verified, deployed, brought back, tidied up after."""

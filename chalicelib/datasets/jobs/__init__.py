@@ -1,0 +1,1 @@
+"""The training job: asked for, followed, its outputs published and registered."""
