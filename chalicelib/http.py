@@ -18,6 +18,7 @@ from chalicelib.predict import payload
 
 JSON = "application/json"
 LONGEST_NAME = 100  # characters of what callers call themselves
+LONGEST_NUMBER = 9  # digits
 
 # API Gateway decodes what a binary type came as, and "*/*" makes that everything: requests with an
 # odd type or none then arrive whole too, and can be told what to do. Chalice wants the types of
@@ -115,7 +116,7 @@ def frame(request: Request | None, get_response: Callable[[Any], Response]) -> R
 def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     """A parameter of the query string, 1 at least. Raises InputRefused."""
     text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER or int(text) < 1:
         raise errors.InputRefused(f"{name} is a whole number from 1 on, not {text[:40]!r}")
     return int(text)
 

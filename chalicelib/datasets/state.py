@@ -60,6 +60,7 @@ class Past:
     package: str | None = None
     report: str | None = None
     by_person: bool = False  # a person, not the gate, rejected it
+    decided_by: str | None = None  # who, where the phase spoke of another version
     family: int = 0  # the first of the attempts that share checkpoints with the newest
     preset: str | None = None  # of the newest attempt, and on what it ran
     instances: str | None = None

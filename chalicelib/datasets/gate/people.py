@@ -155,7 +155,11 @@ def rejected_by(state: State, version: str, word: PersonsWord) -> State:
         state = replace(state, decided_by=word.who, decided_why=word.why or None)
         return state.settle(Phase.REJECTED, Outcome.REJECTED, message, by_person=True)
     note = replace(
-        state.past_of(version), outcome=Outcome.REJECTED, message=message, by_person=True
+        state.past_of(version),
+        outcome=Outcome.REJECTED,
+        message=message,
+        by_person=True,
+        decided_by=word.who,
     )
     return state.remember(version, note)
 

@@ -24,6 +24,10 @@ MOST = 100  # versions of one answer
 AT_ONCE = 8  # versions whose reports are read side by side
 FEWEST = 4  # hex digits that name a version
 MOST_FILES = 1000  # of one answer; version.json has all
+# A schedule trains one version again and again, and Lambda answers with 6 MB at most. The newest:
+MOST_RUNS = 10  # jobs, decisions and times live of each version of a list
+MOST_RUNS_OF_ONE = 200
+MOST_EVENTS = 1000  # of one version; its record has all
 LARGEST_VERSION = 16 << 20  # bytes of a version.json that is read
 
 Link = Callable[[str], str]
@@ -37,7 +41,7 @@ def listed(parts: Parts, state: State, limit: int, after: str | None) -> dict[st
         versions = versions[versions.index(after) + 1 :]
     page = versions[: max(1, min(MOST, limit))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        entries = list(pool.map(lambda version: _entry(parts, state, version), page))
+        entries = list(pool.map(lambda version: _entry(parts, state, version, MOST_RUNS), page))
     return {
         "dataset": state.dataset,
         "versions": entries,
@@ -54,7 +58,7 @@ def version(parts: Parts, state: State, named: str, link: Link) -> dict[str, Any
     """
     found = _named(parts, state, named, _versions(parts, state))
     past = _past(parts, state, found)
-    entry = _entry(parts, state, found)
+    entry = _entry(parts, state, found, MOST_RUNS_OF_ONE)
     prefix = names.preflight_prefix(state.dataset, found)
     report = _json(parts, prefix + "report.json")
     files = _files(parts, prefix + "version.json")
@@ -76,7 +80,8 @@ def version(parts: Parts, state: State, named: str, link: Link) -> dict[str, Any
             name: {"uri": uri, "url": link(uri.removeprefix(parts.storage.uri("")))}
             for name, uri in entry["reports"].items()
         },
-        "events": [event.to_json() for event in past.events],
+        "events": [event.to_json() for event in past.events[-MOST_EVENTS:]],
+        "events_of": len(past.events),
     }
 
 
@@ -115,16 +120,18 @@ def _past(parts: Parts, state: State, version: str) -> Past:
     return records.whole(record, state.past.get(version))
 
 
-def _entry(parts: Parts, state: State, version: str) -> dict[str, Any]:
-    """One version in short."""
+def _entry(parts: Parts, state: State, version: str, most: int) -> dict[str, Any]:
+    """One version in short; of its jobs, decisions and times live the newest, `most` of each."""
     past = _past(parts, state, version)
     under_way = state.version == version and not state.settled
     report = _json(parts, names.preflight_prefix(state.dataset, version) + "report.json")
     job = _job(parts, state, version, past)
     evaluation = _evaluation(parts, state, job)
     decision = folding.decision(past.events)
-    if decision is not None and evaluation is not None:
-        decision |= _compared(evaluation)
+    if decision is not None:
+        decision["before"] = decision["before"][-most:]
+        decision |= {} if evaluation is None else _compared(evaluation)
+    jobs = folding.jobs(past.events)
     reports = _reports(parts, state.dataset, version, past, report)
     if evaluation is not None:
         reports["evaluation"] = parts.storage.uri(names.evaluation_key(state.dataset, job or ""))
@@ -135,10 +142,11 @@ def _entry(parts: Parts, state: State, version: str) -> dict[str, Any]:
         "outcome": None if under_way else past.outcome,
         "message": state.message if under_way else past.message,
         "data": None if report is None else _data(report),
-        "jobs": folding.jobs(past.events),
+        "jobs": jobs[-most:],
+        "jobs_of": len(jobs),
         "metrics": None if evaluation is None else _metrics(evaluation),
         "decision": decision,
-        "live": _live(state, version, past),
+        "live": _live(state, version, past)[-most:],
         "is_live": state.champion is not None and state.champion.version == version,
         "cost": folding.cost(past.events),
         "reports": reports,

@@ -233,15 +233,14 @@ def _elsewhere(before: State, after: State, at: str) -> Happened:
     """What became of versions that the phase does not speak of: a person turned them down."""
     found: Happened = []
     for version, past in after.past.items():
-        was = before.past_of(version)
-        if past.outcome != Outcome.REJECTED or was.outcome == Outcome.REJECTED:
+        if past.outcome != Outcome.REJECTED:
+            continue
+        if before.past_of(version).outcome == Outcome.REJECTED:
             continue
         if version == after.version and newly_ended(before, after):
             continue  # told by `_ended`
-        live = was.outcome == Outcome.LIVE
-        kind = Kind.ROLLED_BACK if live else Kind.REJECTED
-        by = after.decided_by if after.decided_by not in (None, GATE) else PERSON
-        found.append((version, Event(at, kind, shorten(past.message), by=by)))
+        by = past.decided_by or PERSON
+        found.append((version, Event(at, Kind.REJECTED, shorten(past.message), by=by)))
     return found
 
 

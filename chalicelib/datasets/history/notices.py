@@ -21,7 +21,9 @@ from chalicelib.datasets.history.timeline import Event, Kind, shorten
 from chalicelib.datasets.state import State
 
 LONGEST_TEXT = 2000  # bytes, as JSON writes them
+LONGEST_PROBLEM = 1000  # bytes; of SNS's 256 KB a message takes eight times what it tells
 LONGEST_SUBJECT = 99  # characters; SNS takes fewer than 100
+LONGEST_TITLE, LONGEST_CHAT = 250, 7900  # characters; longer ones a chat room does not get at all
 
 _KINDS: dict[str, NoticeKind] = {
     Kind.REFUSED: NoticeKind.REFUSED,
@@ -44,7 +46,7 @@ _TITLES: dict[str, str] = {
     NoticeKind.FAILED: "failed",
     NoticeKind.MODEL_PENDING: "a model waits for your approval",
     NoticeKind.COST_PENDING: "a training job waits for your approval of its cost",
-    NoticeKind.REJECTED: "a new model was rejected",
+    NoticeKind.REJECTED: "a model was rejected",
     NoticeKind.LIVE: "a new model is live",
     NoticeKind.ROLLED_BACK: "rolled back",
     NoticeKind.ROWS_SET_ASIDE: "bad rows were set aside",
@@ -106,6 +108,7 @@ def _notice(after: State, version: str, event: Event, kind: NoticeKind) -> Notic
 def message(notice: Notice, stage: str, dataset: str, problems: Sequence[str] = ()) -> Message:
     """The notice as it is sent. `problems`: the first that made the check refuse the data."""
     title = _title(notice)
+    problems = [shorten(problem, LONGEST_PROBLEM) for problem in problems]
     outcome = _OUTCOMES.get(notice.kind, notice.kind)
     document = {
         "format": 1,
@@ -117,7 +120,7 @@ def message(notice: Notice, stage: str, dataset: str, problems: Sequence[str] = 
         "version": notice.version,
         "training_job": notice.job,
         "message": notice.text,
-        "problems": list(problems),
+        "problems": problems,
         "by": notice.by,
         "report": notice.report,
         "live": notice.live,
@@ -179,13 +182,13 @@ def _chat(notice: Notice, title: str, stage: str, dataset: str, text: str) -> di
         "id": notice.id,
         "content": {
             "textType": "client-markdown",
-            "title": f"{dataset} ({stage}): {title}",
-            "description": f"```\n{text.partition(chr(10))[2].strip()}\n```",
+            "title": f"{dataset} ({stage}): {title}"[:LONGEST_TITLE],
+            "description": f"```\n{text.partition(chr(10))[2].strip()[:LONGEST_CHAT]}\n```",
             "keywords": [dataset, str(notice.kind)],
         },
         "metadata": {
             "threadId": f"pigeonhole-{stage}-{dataset}-{(notice.version or '')[:12]}",
-            "summary": f"{dataset}: {title}",
+            "summary": f"{dataset}: {title}"[:LONGEST_TITLE],
             "eventType": str(notice.kind),
             "additionalContext": {"id": notice.id, "dataset": dataset, "stage": stage},
         },

@@ -73,8 +73,9 @@ class Event:
         return cls(**{name: value for name, value in raw.items() if name in _MEMBERS})
 
     @property
-    def identity(self) -> tuple[str, str, str | None]:
-        return self.at, self.kind, self.job
+    def identity(self) -> tuple[str, str, str | None, str]:
+        """One write may tell two of a kind: of two instance types that could not be had."""
+        return self.at, self.kind, self.job, self.text
 
 
 _MEMBERS = tuple(field.name for field in fields(Event))  # asked for hundreds of times a write
@@ -82,7 +83,7 @@ _MEMBERS = tuple(field.name for field in fields(Event))  # asked for hundreds of
 
 def merged(*timelines: Iterable[Event]) -> tuple[Event, ...]:
     """All of them, each once, in the order in which they happened."""
-    found: dict[tuple[str, str, str | None], Event] = {}
+    found: dict[tuple[str, str, str | None, str], Event] = {}
     for timeline in timelines:
         for event in timeline:
             found.setdefault(event.identity, event)

@@ -285,7 +285,7 @@ def test_history_comes_in_pages(calls: Api) -> None:
     assert calls.datasets.pages == [("digits", 20, None), ("digits", 5, "abcd")]
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "many", "", "1e3", "٣"])
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "", "1e3", "٣", "9" * 5000])
 def test_a_page_of_no_size_is_refused(calls: Api, limit: str) -> None:
     query = {"limit": [limit]}
     answer = calls.call("GET", "/datasets/{name}/history", query=query, name="digits")

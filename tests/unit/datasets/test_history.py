@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib import names
-from chalicelib.datasets.history import history
+from chalicelib.datasets.history import history, records
 from chalicelib.datasets.history.notices import LONGEST_TEXT
 from chalicelib.datasets.history.outbox import MOST, SHOWN
 from chalicelib.datasets.history.timeline import KEPT, Event, Kind, merged, shorten
@@ -19,6 +19,7 @@ from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good
 
 AT = "2026-11-21T10:00:00+00:00"
 LARGEST_ITEM = 400 * 1024  # DynamoDB
+LARGEST_ANSWER = 6 << 20  # Lambda
 
 
 def kinds(world: World) -> list[str]:
@@ -332,6 +333,47 @@ def test_events_are_merged_once_each_in_their_order() -> None:
     one, two = Event("1", Kind.TAKEN_UP), Event("2", Kind.CHECKED)
     assert merged((two,), (one, two)) == (one, two)
     assert Event.from_json(json.loads(json.dumps(two.to_json()))) == two
+
+
+def test_two_of_a_kind_in_one_write_both_stay() -> None:
+    g5, g4dn = (Event("1", Kind.OTHER_INSTANCES, f"no {type}") for type in ("g5", "g4dn"))
+    assert merged((g5, g4dn), (g5,)) == (g5, g4dn)
+
+
+def test_turning_down_a_former_champion_rolls_nothing_back() -> None:
+    world = World()
+    world.drop(good(1))
+    world.drop(good(2))
+    new, old = world.datasets.history(DATASET, 20, None)["versions"]
+    world.datasets.reject(DATASET, "anna", "bags", old["version"])
+    world.settle()
+    told = world.datasets.version(DATASET, old["version"], str)
+    assert (told["events"][-1]["kind"], told["events"][-1]["by"]) == ("Rejected", "anna")
+    assert (told["decision"]["verdict"], told["decision"]["by"]) == ("rejected", "anna")
+    assert told["live"][0]["ended_by"] == f"replaced by {new['jobs'][0]['training_job']}"
+    last = world.notifications.sent[-1]
+    assert last.subject.endswith(f"{DATASET}: a model was rejected by anna")
+    assert f"Live as before: {world.jobs[1]}" in last.text
+
+
+def test_a_version_that_a_schedule_trains_for_years_fits_an_answer() -> None:
+    world = World()
+    world.drop(good(1))
+    [version] = world.state().past
+    times = 3000
+    events = [
+        Event(f"{n:09}", kind, "w" * 400, job=f"{version}-{n}")
+        for n in range(times)
+        for kind in (Kind.JOB_STARTED, Kind.APPROVED, Kind.LIVE, Kind.REPLACED)
+    ]
+    records.write(world.storage, DATASET, version, Past(events=tuple(events)))
+    whole = world.datasets.version(DATASET, version, str)
+    [listed] = world.datasets.history(DATASET, 100, None)["versions"]
+    assert whole["jobs_of"] == listed["jobs_of"] == times + 1
+    assert whole["jobs"][-1] == listed["jobs"][-1]
+    assert whole["events"][-1]["kind"] == "Live"
+    assert len(json.dumps(whole)) < LARGEST_ANSWER / 2
+    assert len(json.dumps(listed)) < LARGEST_ANSWER / 100
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 500, "很" * 500, "🎉" * 500, '"\\' * 300])

@@ -162,3 +162,14 @@ def test_every_kind_has_words_that_every_subscriber_takes(kind: str) -> None:
     assert told.chat["source"] == "custom"
     assert told.chat["content"]["textType"] == "client-markdown"
     assert all(told.attributes.values())
+
+
+def test_long_names_and_reasons_fit_what_a_topic_and_a_chat_room_take() -> None:
+    long = "很" * 3000
+    notice = Notice("1", NoticeKind.REJECTED, "2026", "ab" * 32, long[:300], by="a" * 400)
+    told = message(notice, "prod", DATASET, [long] * 5)
+    assert len(told.chat["content"]["title"]) <= 250
+    assert len(told.chat["content"]["description"]) <= 8000
+    forms = [told.text, *[json.dumps(told.document, ensure_ascii=False)] * 5]
+    forms.append(json.dumps(told.chat, ensure_ascii=False))
+    assert len("".join(forms).encode()) < 256 * 1024
