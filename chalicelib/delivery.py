@@ -152,6 +152,7 @@ class Delivery:
         cause = _UNPRINTABLE.sub("?", f"{type(error).__name__}: {error}")[:_LONGEST_CAUSE]
         told = {
             "cause": cause,
+            "message_id": message.id,
             "function": self._invocation.function,
             "log_group": self._invocation.log_group,
             "request_id": self._invocation.request_id,

@@ -18,6 +18,7 @@ from cli.target import Target
 
 HIDDEN_SECONDS = 60  # while they are read: nobody else shows or sends them back
 MOST_AT_ONCE = 10  # SQS: of a call
+MOST_READ = 1000  # of a queue: well within the time that they are hidden
 DIED = (
     "the function was killed or ran out of time or memory each time; what it printed last "
     "stands in its log group"
@@ -36,9 +37,13 @@ class Queues:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message. `about` is what it was to set going; `cause` why that failed."""
+    """One message. `about` is what it was to set going; `cause` why that failed.
+
+    `message_id` is the id of the message that failed, of which this may be a copy.
+    """
 
     id: str
+    message_id: str
     queue: str
     about: str
     cause: str
@@ -95,13 +100,13 @@ class DeadLetters:
         return sum(int(attributes[name]) for attributes in found for name in names)
 
     def all(self) -> list[DeadLetter]:
-        """All of them, the oldest first."""
+        """All of them, the oldest first; of very many the first thousand of each queue."""
         letters = self._received()
         self._let_go(letters)
         return letters
 
     def replay(self, wanted: Callable[[list[DeadLetter]], list[DeadLetter]]) -> list[DeadLetter]:
-        """Send back those that `wanted` picks of all; they are gone from here then.
+        """Send back those that `wanted` picks of `all`; they are gone from here then.
 
         Of those that say the same, one is sent: each asks for a look at how things stand now. Dying
         half-way leaves messages here that were sent, which does no harm either.
@@ -111,10 +116,11 @@ class DeadLetters:
             chosen = wanted(letters)
             sent: set[tuple[str, str]] = set()
             for letter in chosen:
-                if (letter.queue, letter.body) not in sent:
+                body = _again(letter)
+                if (letter.queue, body) not in sent:
                     url = self._queues[letter.queue].url
-                    self._client.send_message(QueueUrl=url, MessageBody=letter.body)
-                    sent.add((letter.queue, letter.body))
+                    self._client.send_message(QueueUrl=url, MessageBody=body)
+                    sent.add((letter.queue, body))
                 dead = self._queues[letter.queue].dead_letters_url
                 self._client.delete_message(QueueUrl=dead, ReceiptHandle=letter.handle)
                 letters = [other for other in letters if other.id != letter.id]
@@ -123,18 +129,24 @@ class DeadLetters:
         return chosen
 
     def _received(self) -> list[DeadLetter]:
+        found = [letter for queue in self._queues.values() for letter in self._received_of(queue)]
+        return sorted(found, key=lambda letter: (letter.sent, letter.id))
+
+    def _received_of(self, queue: Queues) -> list[DeadLetter]:
         found: dict[str, DeadLetter] = {}
-        for queue in self._queues.values():
-            while messages := self._client.receive_message(
+        while len(found) < MOST_READ:
+            messages = self._client.receive_message(
                 QueueUrl=queue.dead_letters_url,
                 MaxNumberOfMessages=MOST_AT_ONCE,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 WaitTimeSeconds=1,  # asks all of SQS's servers, not some
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["SentTimestamp"],
-            ).get("Messages"):
-                found |= {message["MessageId"]: _letter(message, queue) for message in messages}
-        return sorted(found.values(), key=lambda letter: (letter.sent, letter.id))
+            ).get("Messages", [])
+            if all(message["MessageId"] in found for message in messages):
+                break  # none, or those read first are seen again
+            found |= {message["MessageId"]: _letter(message, queue) for message in messages}
+        return list(found.values())
 
     def _let_go(self, letters: list[DeadLetter]) -> None:
         for queue in self._queues.values():
@@ -161,6 +173,18 @@ def chosen(letters: list[DeadLetter], ids: Iterable[str]) -> list[DeadLetter]:
     return found
 
 
+def _again(letter: DeadLetter) -> str:
+    """The body to send back. A wish to train once more is known by its message's id, which a new
+    message would not have: it may have been taken before the function failed."""
+    try:
+        said = json.loads(letter.body)
+    except ValueError:
+        return letter.body
+    if not isinstance(said, dict) or "retrain" not in said or said.get("id"):
+        return letter.body
+    return json.dumps({**said, "id": letter.message_id})
+
+
 def _letter(message: Mapping[str, Any], queue: Queues) -> DeadLetter:
     told = {
         name: tame(attribute.get("StringValue", ""))
@@ -170,6 +194,7 @@ def _letter(message: Mapping[str, Any], queue: Queues) -> DeadLetter:
     function = told.get("function", queue.function)
     return DeadLetter(
         id=message["MessageId"],
+        message_id=told.get("message_id", message["MessageId"]),
         queue=queue.name,
         about=tame(about(message["Body"])),
         cause=told.get("cause", DIED),

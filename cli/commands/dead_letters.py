@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import make_console
-from cli.dead_letters import DeadLetter, DeadLetters, chosen
+from cli.dead_letters import MOST_READ, DeadLetter, DeadLetters, chosen
 from cli.errors import UsageError
 from cli.target import find_target
 
@@ -28,6 +28,8 @@ def dead_letters(as_json: bool, home: Path | None, stage: str | None) -> int:
         console.print("Nothing was given up.")
         return 0
     print_letters(letters, console)
+    if len(letters) >= MOST_READ:
+        console.print(f"\nThere may be more: these are the first {len(letters):,}.")
     console.print(
         f"\nOnce the cause is gone: pigeonhole replay --all{target.option}, or name their ids."
     )
@@ -40,13 +42,16 @@ def replay(ids: list[str], everything: bool, home: Path | None, stage: str | Non
         raise UsageError("Name the ids of dead letters, or --all. `pigeonhole dead-letters` lists.")
     target = find_target(home, stage)
     console = make_console()
-    sent = DeadLetters.of(target).replay(
-        lambda letters: letters if everything else chosen(letters, ids)
-    )
-    for about in dict.fromkeys(letter.about for letter in sent):
-        console.print(f"Sent back: {about}")
+    dead = DeadLetters.of(target)
+    left = dead.count()
+    sent = dead.replay(lambda letters: letters if everything else chosen(letters, ids))
     if not sent:
         console.print("Nothing was given up.")
+    while sent:
+        for about in dict.fromkeys(letter.about for letter in sent):
+            console.print(f"Sent back: {about}")
+        left -= len(sent)  # what fails at once comes back at once, and is left where it is
+        sent = dead.replay(lambda letters: letters) if everything and left > 0 else []
     return 0
 
 

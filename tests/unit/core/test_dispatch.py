@@ -250,6 +250,7 @@ def test_the_last_failure_is_parked_with_its_cause(office: Office) -> None:
     assert body == wake("dataset/b")
     assert told == {
         "cause": "RuntimeError: no",
+        "message_id": "1",
         "function": "reconcile",
         "log_group": "/aws/lambda/reconcile",
         "request_id": "request-1",
