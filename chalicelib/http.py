@@ -18,6 +18,7 @@ from chalicelib.predict import payload
 
 JSON = "application/json"
 LONGEST_NAME = 100  # characters of what callers call themselves
+GATE = "gate"  # as the registry and the history call it, and nobody else
 LONGEST_NUMBER = 9  # digits
 
 # API Gateway decodes what a binary type came as, and "*/*" makes that everything: requests with an
@@ -157,6 +158,8 @@ def wish_of(request: Request) -> tuple[dict[str, Any], str]:
     key = identity.get("apiKeyId")
     known = identity.get("userArn") or (f"API key {key}" if key else "")
     said = " ".join(str(wish.get("by") or "").split())[:LONGEST_NAME]
+    if said.casefold() == GATE and not known:
+        said = f"{said} (a person)"
     who = f"{said} ({known})" if said and known else said or known or "somebody"
     return wish, who
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from chalicelib.aws.translate import ours_if_exists, refusals, sagemaker_errors
-from chalicelib.errors import ResourceNotFound
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.translate import error_code, ours_if_exists, refusals, sagemaker_errors
+from chalicelib.errors import ResourceNotFound, Unavailable
 
 NEWEST = 100  # packages looked at when one is searched
 LONGEST_DESCRIPTION = 1024  # characters of an ApprovalDescription, on one line
@@ -123,8 +125,13 @@ class SageMakerRegistry:
             request["CustomerMetadataProperties"] = dict(properties)
         if remove:
             request["CustomerMetadataPropertiesToRemove"] = list(remove)
-        with sagemaker_errors():
-            self._client.update_model_package(**request)
+        try:
+            with sagemaker_errors():
+                self._client.update_model_package(**request)
+        except ClientError as error:
+            if error_code(error) != "ConflictException":
+                raise
+            raise Unavailable(f"{arn} is being changed by somebody else: try again") from error
 
     def find(self, group: str, properties: Mapping[str, str]) -> Package | None:
         return self.search(group, lambda found: properties.items() <= found.properties.items())

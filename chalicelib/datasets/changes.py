@@ -56,7 +56,7 @@ def is_live(state: State, target: Left) -> bool:
     """Is there nothing to roll back: is it live, and nothing on its way to replace it?"""
     champion = state.champion
     live = champion is not None and champion.training_job == target.training_job
-    return live and state.phase not in _GOING_LIVE
+    return live and state.phase not in _GOING_LIVE and state.live_problem is None
 
 
 def rolled_back(parts: Parts, state: State, target: Left, who: str, reason: str) -> State:
@@ -188,6 +188,7 @@ def _begun(parts: Parts, state: State, model: Left, change: Change, message: str
         config=None,
         hosting=None,
         because=None,
+        recalled=False,
         change=change,
     )
 

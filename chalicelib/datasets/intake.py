@@ -10,6 +10,7 @@ from chalicelib.datasets import changes, quiet, retraining
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.gate import people
 from chalicelib.datasets.history import records
+from chalicelib.datasets.hosting import watching
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 
@@ -39,7 +40,9 @@ def _looked_at(parts: Parts, state: State, content: Content) -> Move:
         if retraining.is_due(parts, state):
             return go(retraining.due(parts, state))
         moved = changes.rehosted(parts, state, content.service)
-        return go(moved) if moved else rest(quiet.nothing_new(parts, state, content))
+        if moved:
+            return go(moved)
+        return rest(watching.noticed(parts, quiet.nothing_new(parts, state, content)))
     still_coming = new_data and (not new_ready or _overtaken(content))
     if still_coming or (waiting and not new_ready and not state.retrain):
         state = quiet.noticed(parts, state, content)

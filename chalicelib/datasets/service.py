@@ -180,8 +180,10 @@ class Datasets:
             state = State.from_json(item.state)
             target = earlier.find(self._parts, state, to)
             if changes.is_live(state, target):
+                self._parts.queues.wake(names.dataset_id(name))  # to see that it still is
                 said = f"{target.training_job} is live already: nothing was changed"
                 return {**self._status(state), "message": said}
+            earlier.check(self._parts, state, target)
             asked = changes.rolled_back(self._parts, state, target, who, reason)
             try:
                 self._write(state, asked, item.revision)

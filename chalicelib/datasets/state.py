@@ -135,6 +135,8 @@ class State:
     config: str | None = None  # of the endpoint, that `training_job` is verified and deployed with
     hosting: Mapping[str, Any] | None = None  # what that config runs on
     because: str | None = None  # why the live endpoint goes back to the champion
+    recalled: bool = False  # that is a person's word
+    live_problem: str | None = None  # why the live endpoint does not serve the champion
     stand_in: bool = False  # the verification endpoint answers while the live one is made anew
     untidy: int = 0  # 2: `…-next` may be left over; 1: old endpoint configs and models
     keep_versions: int | None = None  # former champions whose configs are kept
@@ -239,7 +241,8 @@ class State:
         """What people should know besides, once all is settled."""
         if not self.settled:
             return ""
-        return self._of_the_report() + (f"; {self.live_rejected}" if self.live_rejected else "")
+        said = (self.live_rejected, self.live_problem)
+        return self._of_the_report() + "".join(f"; {remark}" for remark in said if remark)
 
     def _of_the_report(self) -> str:
         if self.publishing is not None:
@@ -299,6 +302,7 @@ class State:
             config=None,
             hosting=None,
             because=None,
+            recalled=False,
             stand_in=False,
         )
         if self.version is None:

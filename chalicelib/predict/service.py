@@ -61,7 +61,7 @@ def _told(champion: Champion, error: Exception) -> Unavailable:
         return Unavailable(
             f"{whose} has a model, but its endpoint {endpoint} is not there: "
             "try again in a few minutes. Where somebody deleted it, "
-            f"POST /datasets/{whose}/retrain makes it anew."
+            f"`pigeonhole rollback {whose} {champion.training_job}` makes it anew."
         )
     if isinstance(error, ModelNotReady):
         return ModelNotReady(

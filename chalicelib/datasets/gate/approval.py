@@ -69,6 +69,14 @@ def _later(state: State, version: str) -> State:
 
 
 def _is_about_cost(state: State, which: str | None) -> bool:
+    aside = state.paused or {}
+    if aside.get("awaits") == "cost" and (
+        which is None or fits(str(aside["version"]), str(aside["training_job"]), which)
+    ):
+        raise Conflict(
+            f"{state.dataset} is just being changed ({state.message}); the training that waits for "
+            "its cost to be approved waits for that, too: try again in a few minutes"
+        )
     if state.awaits != "cost":
         return False
     return which is None or fits(state.version or "", state.training_job or "", which)

@@ -40,6 +40,15 @@ def find(parts: Parts, state: State, to: str | None) -> Left:
     return list(jobs.values())[-1]
 
 
+def check(parts: Parts, state: State, target: Left) -> None:
+    """Raises Conflict where the model can no longer be deployed."""
+    if parts.registry.describe(target.package) is None:
+        raise Conflict(
+            f"{target.training_job} cannot be brought back: {target.package} is no longer in the "
+            f"model registry. `pigeonhole history {state.dataset}` lists the others"
+        )
+
+
 def _before(parts: Parts, state: State) -> Left:
     """The champion before: one that was replaced, and not itself rolled back from."""
     assert state.champion is not None

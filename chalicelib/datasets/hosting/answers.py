@@ -10,7 +10,7 @@ from chalicelib import names
 from chalicelib.aws.endpoints import Runtime
 from chalicelib.datasets.artifact import Golden, read_golden
 from chalicelib.datasets.parts import Parts
-from chalicelib.errors import InputRefused, ModelError, Unavailable
+from chalicelib.errors import InputRefused, ModelError, ResourceNotFound, Unavailable
 
 TOLERANCE = 1e-3  # of a probability: ONNX Runtime against Keras
 
@@ -54,7 +54,7 @@ def _ask(runtime: Runtime, endpoint: str, golden: Golden) -> Any:
         if 400 <= error.status < 500 and error.status != 429:
             raise Mismatch(f"it refuses a golden image: {error.body or error}") from error
         raise NotYet(str(error)) from error
-    except Unavailable as error:
+    except (ResourceNotFound, Unavailable) as error:
         raise NotYet(str(error)) from error
     except ValueError as error:
         raise Mismatch(f"its answer is not JSON: {error}") from error

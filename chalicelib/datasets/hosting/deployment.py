@@ -26,9 +26,10 @@ from chalicelib.datasets.hosting.hosting import Hosted
 from chalicelib.datasets.hosting.live import Champion, after
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
-from chalicelib.errors import LimitReached, RequestRefused
+from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound
 
 TRIES = 20
+TRIES_OF_MISSING = 3
 LOOK_AGAIN = 30  # s; state-change events come sooner, when they come
 LEFTOVERS = 2  # of a deployment: see `tidying.py`
 SETTLE_SECONDS = 30  # after UpdateEndpoint, until DescribeEndpoint is believed
@@ -48,6 +49,8 @@ def verify(parts: Parts, state: State) -> Move:
             return go(_hosted(parts, state))
         word = changes.turned_down(parts, state)
         return _verify(parts, state) if word is None else go(_turned_down(parts, state, word))
+    except ResourceNotFound as error:
+        return missing(parts, state, error) or go(fail(parts, state, _gone(error)))
     except RequestRefused as error:
         return go(fail(parts, state, f"SageMaker refuses it: {error}"))
 
@@ -58,15 +61,28 @@ def deploy(parts: Parts, state: State) -> Move:
         word = changes.turned_down(parts, state)
         if word is not None:
             told = state.asked_at is not None  # the live endpoint, to change
-            gone = _back(parts, state, str(word)) if told else _turned_down(parts, state, word)
-            return go(gone)
+            return go((_recalled if told else _turned_down)(parts, state, word))
         return _deploy(parts, state)
+    except ResourceNotFound as error:
+        return missing(parts, state, error) or go(_back(parts, state, _gone(error)))
     except LimitReached as error:
         if isinstance(hosted(state).capacity, Serverless):
             raise  # another endpoint may go
         return go(_refused(parts, state, error))
     except RequestRefused as error:
         return go(_refused(parts, state, error))
+
+
+def missing(parts: Parts, state: State, error: ResourceNotFound) -> Move | None:
+    """Another try, since SageMaker may not see yet what was made a moment ago; None after some."""
+    if state.tries >= TRIES_OF_MISSING:
+        return None
+    parts.logger.warning("SageMaker does not find it", job=state.training_job, reason=str(error))
+    return rest(replace(state, tries=state.tries + 1), wake=LOOK_AGAIN)
+
+
+def _gone(error: ResourceNotFound) -> str:
+    return f"SageMaker does not find what it needs: {error}"
 
 
 def _refused(parts: Parts, state: State, error: Exception) -> State:
@@ -242,7 +258,7 @@ def _live(parts: Parts, state: State) -> State:
     changes.tell_registry(parts, state)
     left = {one.training_job for one in state.changing.leaving} if state.changing else set()
     former = after(state.former, before, champion, now, left)
-    state = replace(state, champion=champion, former=former, untidy=LEFTOVERS)
+    state = replace(state, champion=champion, former=former, untidy=LEFTOVERS, live_problem=None)
     return changes.ended(parts, state.settle(Phase.LIVE, Outcome.LIVE, f"{job} is live{measured}"))
 
 
@@ -258,9 +274,20 @@ def _turned_down(parts: Parts, state: State, word: PersonsWord) -> State:
     return changes.ended(parts, replace(settled, untidy=LEFTOVERS))
 
 
+def _recalled(parts: Parts, state: State, word: PersonsWord) -> State:
+    """A person rejected it while the live endpoint was taking it."""
+    decided = replace(state, decided_by=word.who, decided_why=word.why or None, recalled=True)
+    return _back(parts, decided, str(word))
+
+
 def fail(parts: Parts, state: State, reason: str) -> State:
     """The champion stays; what verified the challenger goes, with all that is left of it."""
-    settled = state.settle(Phase.FAILED, Outcome.FAILED, f"not live: {reason}")
+    if state.recalled:
+        settled = state.settle(
+            Phase.REJECTED, Outcome.REJECTED, f"rejected: {reason}", by_person=True
+        )
+    else:
+        settled = state.settle(Phase.FAILED, Outcome.FAILED, f"not live: {reason}")
     return changes.ended(parts, replace(settled, untidy=LEFTOVERS))
 
 

@@ -6,15 +6,16 @@ import math
 from dataclasses import replace
 
 from chalicelib.aws.endpoints import Endpoint, EndpointStatus, Serverless
-from chalicelib.datasets.hosting import deployment, hosting
+from chalicelib.datasets.hosting import deployment, hosting, watching
 from chalicelib.datasets.hosting.deployment import BROKEN, LOOK_AGAIN, SETTLE_SECONDS
 from chalicelib.datasets.hosting.hosting import Hosted
 from chalicelib.datasets.hosting.live import Champion
 from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, State, go, rest
-from chalicelib.errors import LimitReached, RequestRefused
+from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound
 
 ASKS = 3  # of SageMaker, for the champion's config
+ASK_AGAIN = 300  # s; where the account has reached a limit
 
 
 def deploy(parts: Parts, state: State) -> Move:
@@ -28,8 +29,17 @@ def step(parts: Parts, state: State) -> Move:
     assert champion is not None
     try:
         return _step(parts, state, champion)
+    except ResourceNotFound as error:
+        return deployment.missing(parts, state, error) or _lost(parts, state, champion, str(error))
     except (RequestRefused, LimitReached) as error:
-        return _lost(parts, state, champion, f"SageMaker refuses it: {error}")
+        return _refused(parts, state, champion, error)
+
+
+def _refused(parts: Parts, state: State, champion: Champion, error: Exception) -> Move:
+    """A limit may pass, and nothing else would bring the champion back."""
+    if isinstance(error, LimitReached) and state.tries + 1 < ASKS:
+        return rest(replace(state, tries=state.tries + 1), wake=ASK_AGAIN)
+    return _lost(parts, state, champion, f"SageMaker refuses it: {error}")
 
 
 def _step(  # noqa: PLR0911 - one a state of the endpoint
@@ -102,8 +112,9 @@ def _lost(parts: Parts, state: State, champion: Champion, why: str) -> Move:
     name = parts.names.endpoint(state.dataset)
     reason = (
         f"{state.because}; and the champion {champion.training_job} could not be brought back: "
-        f"{why}. See the log group /aws/sagemaker/Endpoints/{name}; `pigeonhole rollback "
-        f"{state.dataset}` with another version brings that one live"
+        f"{why}. See the log group /aws/sagemaker/Endpoints/{name}"
     )
     parts.logger.error("the champion does not answer", dataset=state.dataset, reason=reason)
-    return go(replace(deployment.fail(parts, state, reason), stand_in=state.stand_in))
+    lost = deployment.fail(parts, replace(state, recalled=False), reason)
+    problem = watching.told(state, champion, f"{champion.training_job} could not be brought back")
+    return go(replace(lost, stand_in=state.stand_in, live_problem=problem))

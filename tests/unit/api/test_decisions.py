@@ -68,6 +68,7 @@ def call(datasets: Deciding, verb: str, body: str | None, identity: dict[str, An
         ('{"by": "anna", "reason": "fine"}', {"userArn": ARN}, (f"anna ({ARN})", "fine", None)),
         ('{"version": "1a2b", "reason": null}', {}, ("somebody", "", "1a2b")),
         ('{"version": ""}', {}, ("somebody", "", None)),
+        ('{"by": "Gate"}', {}, ("Gate (a person)", "", None)),
     ],
 )
 def test_who_asks_for_what_is_passed_on(

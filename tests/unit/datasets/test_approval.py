@@ -110,12 +110,49 @@ def test_what_is_on_its_way_can_be_rejected(
     decide(world)
     status = world.settle()
     assert status["champion"]["training_job"] == world.jobs[0]
-    assert status["outcome"] in ("Rejected", "Failed")
+    assert (status["outcome"], status["decided_by"]) == ("Rejected", "anna")
     assert "anna rejected it" in status["message"]
     assert world.endpoints.endpoints[LIVE].config == world.jobs[0]
     assert NEXT not in world.endpoints.endpoints
     world.ready()
     assert world.settle()["outcome"] == "Rejected"
+
+
+@pytest.mark.parametrize("decide", [reject, lambda world: by_registry(world, "Rejected")])
+def test_rejected_while_the_live_endpoint_takes_it_is_rejected(
+    world: World, decide: Callable[[World], None]
+) -> None:
+    world.drop(good(1))
+    world.put("a.csv", good(2))
+    world.ready()
+    world.until("Deploying")
+    while world.endpoints.endpoints[LIVE].status != "Updating":
+        assert world.step()
+    decide(world)
+    status = world.settle()
+    assert (status["phase"], status["outcome"], status["decided_by"]) == (
+        "Rejected",
+        "Rejected",
+        "anna",
+    )
+    assert f"{world.jobs[0]} is live as before" in status["message"]
+    assert world.endpoints.endpoints[LIVE].config == world.jobs[0]
+    told = world.happened()[status["version"]]
+    assert ("Failed", world.jobs[1]) not in told
+    assert told.count(("Rejected", world.jobs[1])) == 1
+    world.ready()
+    assert world.settle()["outcome"] == "Rejected"
+
+
+def test_a_first_model_rejected_while_it_comes_up_is_rejected(world: World) -> None:
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Deploying")
+    while LIVE not in world.endpoints.endpoints:
+        assert world.step()
+    world.endpoints.advance()
+    reject(world)
+    assert (world.settle()["outcome"], world.endpoints.endpoints) == ("Rejected", {})
 
 
 def test_a_first_model_can_be_rejected_on_its_way(world: World) -> None:

@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from chalicelib.aws.endpoints import Serverless
-from chalicelib.errors import LimitReached, ModelError, ModelNotReady
+from chalicelib.errors import LimitReached, ModelError, ModelNotReady, ResourceNotFound
 from tests.fakes.ticks import die
-from tests.unit.datasets.world import LIVE, NEXT, World, good
+from tests.unit.datasets.world import DATASET, LIVE, NEXT, World, good
 
 
 @pytest.fixture
@@ -82,6 +82,89 @@ def test_a_champion_that_answers_no_more_is_told(world: World) -> None:
     assert f"{world.jobs[0]} could not be brought back" in message
     assert f"/aws/sagemaker/Endpoints/{LIVE}" in message
     stays(world)
+
+
+def test_a_champion_that_was_lost_can_be_brought_back(world: World) -> None:
+    world.until("Deploying")
+    world.runtime.apart[LIVE] = 0.1
+    status = world.settle()
+    assert f"`pigeonhole rollback fm {world.jobs[0]}` brings it back" in status["message"]
+    world.later(86400)
+    assert "could not be brought back" in world.settle()["message"]
+    world.runtime.apart.clear()
+    world.datasets.rollback(DATASET, world.jobs[0], "anna", "")
+    status = world.settle()
+    assert (status["outcome"], status["change"]["outcome"]) == ("Live", "Live")
+    assert "brings it back" not in status["message"]
+
+
+def test_a_champion_is_waited_for_while_the_account_is_at_its_limit(world: World) -> None:
+    unlike_live(world)
+    while world.endpoints.endpoints[LIVE].config != world.jobs[1]:
+        assert world.step()
+    update, refused = world.endpoints.update, [LimitReached("too many")] * 2
+
+    def limited(name: str, config: str) -> None:
+        if refused:
+            raise refused.pop()
+        update(name, config)
+
+    world.endpoints.update = limited  # type: ignore[method-assign]
+    assert f"{world.jobs[0]} is live as before" in world.settle()["message"]
+    stays(world)
+
+
+def by_hand(world: World, how: str) -> None:
+    """What people do in the console."""
+    if how == "deleted":
+        world.endpoints.delete(LIVE)
+        world.endpoints.advance()
+    elif how == "failed":
+        world.endpoints.endpoints[LIVE].status = "Failed"
+    else:
+        world.endpoints.ensure_config("theirs", world.jobs[0], Serverless(1024, 1), {})
+        world.endpoints.update(LIVE, "theirs")
+        world.endpoints.advance()
+
+
+@pytest.mark.parametrize("how", ["deleted", "failed", "updated"])
+def test_a_live_endpoint_changed_by_hand_is_told_and_brought_back_on_demand(how: str) -> None:
+    world = World()
+    world.drop(good(1))
+    by_hand(world, how)
+    message = world.settle()["message"]
+    assert {"deleted": "is not there", "failed": "is Failed", "updated": "serves theirs"}[
+        how
+    ] in message
+    assert f"`pigeonhole rollback fm {world.jobs[0]}` brings it back" in message
+    world.datasets.rollback(DATASET, world.jobs[0], "anna", "")
+    assert "brings it back" not in world.settle()["message"]
+    assert world.endpoints.endpoints[LIVE].config == world.jobs[0]
+    assert world.endpoints.endpoints[LIVE].status == "InService"
+    assert len(world.jobs) == 1
+
+
+def test_a_live_endpoint_put_right_by_hand_is_not_told_of_any_more() -> None:
+    world = World()
+    world.drop(good(1))
+    by_hand(world, "updated")
+    assert "brings it back" in world.settle()["message"]
+    world.endpoints.update(LIVE, world.jobs[0])
+    world.endpoints.advance()
+    assert "brings it back" not in world.settle()["message"]
+
+
+def test_what_sagemaker_does_not_find_is_asked_for_again_and_then_given_up(world: World) -> None:
+    world.until("Verifying")
+    world.endpoints.refusals = [ResourceNotFound("Could not find model data")] * 2
+    assert world.settle()["outcome"] == "Live"
+    world.put("a.csv", good(3))
+    world.ready()
+    world.until("Verifying")
+    world.endpoints.refusals = [ResourceNotFound("Could not find model data")] * 9
+    status = world.settle()
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Failed", world.jobs[1])
+    assert "Could not find model data" in status["message"]
 
 
 def test_a_live_endpoint_that_an_update_broke_is_made_anew_for_the_champion(world: World) -> None:

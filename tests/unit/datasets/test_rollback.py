@@ -55,6 +55,15 @@ def test_back_to_the_champion_before() -> None:
     assert len(world.jobs) == 3
 
 
+def test_what_is_no_longer_in_the_registry_is_not_rolled_back_to() -> None:
+    world = three()
+    del world.registry.packages[list(world.registry.packages)[1]]
+    with pytest.raises(Conflict, match="no longer in the model registry"):
+        back(world)
+    assert world.settle()["outcome"] == "Live"
+    assert live(world) == world.jobs[2]
+
+
 def test_twice_back_is_two_champions_back() -> None:
     world = three()
     for expected in (world.jobs[1], world.jobs[0]):
@@ -354,3 +363,19 @@ def test_an_item_lost_during_a_rollback_leaves_one_whole_champion(phase: str) ->
     world.settle()
     assert live(world) in world.jobs[1:]
     assert len(world.jobs) == 3
+
+
+def test_a_cost_that_waits_is_decided_on_after_the_rollback() -> None:
+    world = three()
+    world.put("dataset.json", b'{"budget": {"job_usd": 0.0001}}')
+    world.drop(good(4))
+    assert world.state().awaits == "cost"
+    back(world)
+    for decide in (world.datasets.approve, world.datasets.reject):
+        with pytest.raises(Conflict, match="try again in a few minutes"):
+            decide(DATASET, WHO, "")
+    world.settle()
+    assert (live(world), world.state().awaits) == (world.jobs[1], "cost")
+    world.datasets.approve(DATASET, WHO, "")
+    world.settle()
+    assert live(world) == world.jobs[3]
