@@ -23,6 +23,7 @@ LONGEST_LEASE = 960  # s; a little longer than the work function may run
 SLOWEST = 10_000_000  # bytes of rows a second that the slowest function reads
 # Without anything getting done: three quarters of an hour, which other large checks may take first.
 TRIES = 6
+LEFT_BEHIND = "other data took its place before its cost was approved: nothing was trained of it"
 
 
 def step(parts: Parts, state: State) -> Move:
@@ -174,7 +175,7 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
     family = past.family if past.family and past.package is None else attempt
     job = parts.names.job(state.dataset, version, attempt)
     if past.package is not None:
-        former = {name: getattr(past, name) for name in OF_A_MODEL}
+        former = {"version": version} | {name: getattr(past, name) for name in OF_A_MODEL}
         state = replace(state, costs=replace(state.costs, former=former))
     state = replace(
         state,
@@ -199,3 +200,33 @@ def start_attempt(parts: Parts, state: State, attempt: int) -> State:
         instances=state.instances,
     )
     return state.remember(version, note)
+
+
+def left_behind(state: State, version: str | None) -> State:
+    """The state in which `version` (None: nothing) takes the place of what was asked for before.
+
+    No other version waits for its cost any more. One that was to be trained once more, and was not,
+    has the model that it had.
+    """
+    notes = {
+        left: replace(past, outcome=None, message=LEFT_BEHIND)
+        for left, past in state.past.items()
+        if past.outcome == Outcome.PENDING_APPROVAL and past.package is None
+    }
+    state = replace(state, past={**state.past, **notes})
+    former = state.costs.former
+    owner = former.get("version", state.version) if former else None
+    if owner is None or owner == version:
+        return state
+    return replace(with_former(state), costs=replace(state.costs, former=None))
+
+
+def with_former(state: State) -> State:
+    """The state that knows again of the model that a version had before a training of it that left
+    none; of no other one, nothing changes."""
+    former = dict(state.costs.former or {})
+    owner = former.pop("version", state.version)
+    past = state.past.get(owner or "")
+    if not former or owner is None or past is None or past.package is not None:
+        return state
+    return replace(state, past={**state.past, owner: replace(past, **former)})

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from chalicelib import names
 from chalicelib.datasets import changes, quiet, retraining
+from chalicelib.datasets.checking import left_behind
 from chalicelib.datasets.content import Content, look
 from chalicelib.datasets.gate import people
 from chalicelib.datasets.history import records
@@ -90,7 +91,7 @@ def _waiting(state: State, content: Content, message: str) -> State:
 
 def _idle(state: State) -> State:
     return replace(
-        state,
+        left_behind(state, None),
         phase=Phase.WAITING,
         settled=True,
         outcome=None,
@@ -119,7 +120,7 @@ def _idle(state: State) -> State:
 def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> State:
     """Begin a run of the data as it is, or say what is known of it already."""
     version, again = content.version, state.retrain
-    state = records.recalled(parts.storage, state, version)
+    state = left_behind(records.recalled(parts.storage, state, version), version)
     past = state.past_of(version)
     state = replace(
         state,

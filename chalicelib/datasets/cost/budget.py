@@ -18,7 +18,7 @@ from typing import Any
 
 from chalicelib.aws.training import ENDED, JobStatus, TrainingJob
 from chalicelib.clock import iso
-from chalicelib.datasets.checking import read_report, start_attempt
+from chalicelib.datasets.checking import read_report, start_attempt, with_former
 from chalicelib.datasets.content import Content
 from chalicelib.datasets.cost import effort, shortage
 from chalicelib.datasets.cost.caps import GRACE_SECONDS, Asked, Caps, Verdict, Weighed, money, weigh
@@ -85,10 +85,14 @@ def is_admitted(parts: Parts, state: State) -> bool:
 
 
 def withdraw(parts: Parts, state: State) -> None:
-    """Take a job that was not made out of the ledger. Twice is as good as once."""
-    quote = state.costs.quote
-    if quote is not None and quote.spent_seconds is None:
-        parts.ledger.change(quote.month, lambda month: month.without(quote.job))
+    """Take the state's job, which was not made, out of the ledger. Twice is as good as once.
+
+    Also where whoever entered it died before the state could say so.
+    """
+    job, quote = state.training_job or "", state.costs.quote
+    months = {month_of(parts.clock())} | ({quote.month} if quote and quote.job == job else set())
+    for name in months:
+        parts.ledger.change(name, lambda month: month.withdrawn(job))
 
 
 def billed(parts: Parts, state: State, job: TrainingJob) -> State:
@@ -210,17 +214,13 @@ def turn_down(parts: Parts, state: State, who: str, reason: str) -> State:
         f"{who} turned down what {state.training_job} would cost{because}; "
         f"`pigeonhole retrain {state.dataset}` asks again"
     )
-    former = state.costs.former
     state = replace(
         state,
         decided_by=who,
         decided_why=reason or None,
         costs=replace(state.costs, asked_usd=None),
     ).settle(Phase.REJECTED, Outcome.REJECTED, message, by_person=True)
-    if former is None:
-        return state
-    version = state.version or ""
-    return state.remember(version, replace(state.past_of(version), **former))
+    return with_former(state)
 
 
 def _owner(parts: Parts, job: str) -> str:

@@ -20,8 +20,8 @@ from chalicelib.aws.table import Table
 from chalicelib.errors import RevisionConflict, Unavailable
 
 TRIES = 20  # to write where others write too
-MOST_ENTRIES = 1500  # an item has 400 KB at most; an entry has some 170 bytes
-KEPT_ENTRIES = 1000
+MOST_ENTRIES = 1200  # an item has 400 KB at most; an entry has 280 bytes at most
+KEPT_ENTRIES = 900
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class Month:
 
     def without(self, job: str) -> Month:
         return replace(self, jobs={n: e for n, e in self.jobs.items() if n != job})
+
+    def withdrawn(self, job: str) -> Month:
+        """Without a job that has not ended, since it never began."""
+        return self if job in self.jobs and self.jobs[job].ended else self.without(job)
 
     def with_job(self, job: str, entry: Entry) -> Month:
         return replace(self, jobs={**self.jobs, job: entry}).folded_up()

@@ -56,7 +56,7 @@ class Costs:
     """`refused`: instances (`1 x ml.g5.xlarge`) that the run could not have → why.
 
     `asked_usd`: what a person is asked to allow a job, None where nobody knows; `allowed_usd`: what
-    one did allow, whatever the caps. `former`: what was known of the version's model, as members of
+    one did allow, whatever the caps. `former`: what was known of a `version`'s model, as members of
     its `Past`, before it was to be trained once more. `timed` is by kind of job (`effort.key`).
     """
 
@@ -83,7 +83,7 @@ class Costs:
 
     def fresh(self) -> Costs:
         """For a run that begins: nothing is refused or allowed yet."""
-        return Costs(timed=self.timed)
+        return Costs(former=self.former, timed=self.timed)
 
     def took(self, kind: str, timed: Timed) -> Costs:
         """With what a job of this kind took; the oldest kinds go first."""

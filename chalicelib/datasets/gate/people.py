@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.aws.registry import NEWEST, Approval, Package
+from chalicelib.datasets.checking import left_behind
 from chalicelib.datasets.gate import deciding
 from chalicelib.datasets.gate.deciding import PersonsWord
 from chalicelib.datasets.jobs import publishing
@@ -127,6 +128,8 @@ def approved_by(parts: Parts, state: State, version: str, word: PersonsWord) -> 
     """The model of that version on its way to the live endpoint."""
     past = state.past_of(version)
     job = parts.names.job(state.dataset, version, past.attempt)
+    if state.awaits == "cost":  # of other data: it is asked for again once this model is live
+        state = replace(left_behind(state, version), taken=None)
     return replace(
         state,
         phase=Phase.VERIFYING,

@@ -237,6 +237,8 @@ def _elsewhere(before: State, after: State, at: str) -> Happened:
             continue
         if before.past_of(version).outcome == Outcome.REJECTED:
             continue
+        if before.past_of(version).package != past.package:
+            continue  # remembered again: no news
         if version == after.version and newly_ended(before, after):
             continue  # told by `_ended`
         by = past.decided_by or PERSON
