@@ -57,7 +57,7 @@ class Settings:
     @property
     def training_instance_types(self) -> tuple[str, ...]:
         """The first is taken, unless it cannot be had."""
-        return tuple(filter(None, (t.strip() for t in self.training_instance_type.split(","))))
+        return listed(self.training_instance_type)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -81,6 +81,8 @@ class Settings:
                     values[field.name] = _usd(text)
                 except ValueError:
                     wrong.append(f"{variable} (US dollars, or empty)")
+            elif field.name == "training_instance_type" and not listed(text):
+                wrong.append(f"{variable} (an instance type, or several with commas between them)")
             elif text or field.name in MAY_BE_EMPTY:
                 values[field.name] = text
             else:
@@ -88,6 +90,11 @@ class Settings:
         if wrong:
             raise SettingsMissing("set in the environment: " + ", ".join(wrong))
         return cls(**values)  # type: ignore[arg-type]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
 def _usd(text: str) -> float | None:

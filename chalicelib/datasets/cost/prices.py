@@ -9,13 +9,13 @@ no bill. Storage (about 0.14 USD a GB and month), requests and endpoints are not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage
+from chalicelib.datasets.settings.setting_values import is_number
 from chalicelib.errors import ObjectNotFound
 
 DATE = "2026-09"
@@ -132,5 +132,4 @@ def _own(storage: Storage) -> _Own:
 
 
 def _is_price(usd: Any) -> bool:
-    number = isinstance(usd, int | float) and not isinstance(usd, bool)
-    return number and math.isfinite(usd) and 0 <= usd <= DEAREST
+    return is_number(usd, 0, DEAREST)

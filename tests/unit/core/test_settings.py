@@ -49,3 +49,9 @@ def test_several_instance_types_are_a_list() -> None:
     types = {"PIGEONHOLE_TRAINING_INSTANCE_TYPE": "ml.g4dn.xlarge, ml.g5.xlarge,"}
     found = Settings.from_environment(ENVIRONMENT | types)
     assert found.training_instance_types == ("ml.g4dn.xlarge", "ml.g5.xlarge")
+
+
+def test_a_list_without_an_instance_type_is_none() -> None:
+    for text in (",", " , ,"):
+        with pytest.raises(SettingsMissing, match="PIGEONHOLE_TRAINING_INSTANCE_TYPE"):
+            Settings.from_environment(ENVIRONMENT | {"PIGEONHOLE_TRAINING_INSTANCE_TYPE": text})

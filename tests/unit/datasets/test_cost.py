@@ -297,3 +297,9 @@ def test_very_many_jobs_stay_counted() -> None:
     assert len(month.jobs) == KEPT_ENTRIES
     assert month.spent() == MOST_ENTRIES + 1
     assert month.spent("a") + month.spent("b") == MOST_ENTRIES + 1
+
+
+def test_a_price_that_no_number_can_hold_is_passed_over() -> None:
+    prices = read_prices(storage(prices='{"usd_per_hour": {"ml.m5.large": ' + 400 * "9" + "}}"))
+    assert prices.of("ml.m5.large") == USD_PER_HOUR["ml.m5.large"]
+    assert "ml.m5.large" in (prices.problem or "")
