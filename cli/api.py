@@ -113,6 +113,11 @@ class DatasetStatus:
         )
 
 
+def model_version(job: str) -> str:
+    """A training job as answers have it in `model_version`: `<hash12>-<attempt>`."""
+    return "-".join(job.split("-")[-2:])
+
+
 def _cost(found: Mapping[str, Any]) -> str:
     spent = found.get("spent_usd")
     usd = found.get("estimated_usd") if spent is None else spent

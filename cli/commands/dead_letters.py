@@ -56,22 +56,19 @@ def replay(ids: list[str], everything: bool, home: Path | None, stage: str | Non
 
 
 def print_letters(letters: list[DeadLetter], console: Console) -> None:
-    """A line for those of the same message and cause."""
+    """A paragraph for those of the same message and cause."""
     groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for letter in letters:
         groups.setdefault((letter.about, letter.cause, letter.body), []).append(letter)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Id", "Since", "Times", "What", "Why", "Log"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for group in groups.values():
         newest = group[-1]
-        log = newest.log_group + (f" {newest.request_id}" if newest.request_id else "")
-        table.add_row(
-            newest.id[:SHORT_ID],
-            group[0].sent,
-            str(len(group)),
-            newest.about,
-            newest.cause,
-            log,
-        )
+        times = "once" if len(group) == 1 else f"{len(group):,} times"
+        table.add_row(newest.id[:SHORT_ID], f"{newest.about}, {times}, since {group[0].sent}")
+        table.add_row("", newest.cause)
+        table.add_row("", f"log group {newest.log_group}")
+        if newest.request_id:
+            table.add_row("", f"request {newest.request_id}")
     console.print(table)

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.api import Api
+from cli.api import Api, model_version
 from cli.console import make_console, tame
 from cli.target import find_target
 
@@ -141,7 +141,7 @@ def _decided(decision: Mapping[str, Any]) -> str:
         return f"{decision['verdict']}{by}"
     return (
         f"{decision['verdict']}{by}: {difference:+.4f} ± {decision['standard_error']:.4f} "
-        f"against {_short(decision['compared_with'])}"
+        f"against {model_version(decision['compared_with'])}"
     )
 
 
@@ -296,11 +296,6 @@ def share(value: float | None) -> str:
 
 def dollars(usd: float) -> str:
     return f"${usd:,.2f}" if usd >= 0.01 or not usd else "under $0.01"
-
-
-def _short(job: str | None) -> str:
-    """`<hash12>-<attempt>` of a training job's name."""
-    return "-".join((job or "").split("-")[-2:])
 
 
 def _table(*columns: str) -> Table:

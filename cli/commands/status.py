@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.api import Api, DatasetStatus
+from cli.api import Api, DatasetStatus, model_version
 from cli.console import make_console, printable
 from cli.dead_letters import DeadLetters
 from cli.errors import CliError, NotDeployed, NotRunning, UsageError
@@ -105,31 +105,34 @@ def stack_state(target: Target) -> str:
 
 
 def datasets(found: list[DatasetStatus], option: str) -> Iterator[RenderableType]:
-    """A line a dataset: phase, its live model, since when, the one before (as answers have it in
-    `model_version`), how good it is, what its message says.
+    """A line a dataset: phase, its live model, since when, the one before (both as answers have
+    them in `model_version`), how good it is; below, its message and its newest training.
 
     `option`: what a command line needs to mean this stage (Target.option).
     """
     if not found:
         yield Text(f"\nNo dataset yet. Drop one: pigeonhole drop FILE.csv…{option}")
         return
-    table = _table(
-        "Dataset", "Phase", "Live model", "Since", "Before", "Held-out", "Trained", "Message"
-    )
+    table = _table("Dataset", "Phase", "Live model", "Since", "Before", "Held-out")
+    more = _table("", "")
+    more.show_header = False
     for item in found:
         champion = item.champion
         accuracy = champion.accuracy if champion else None
         table.add_row(
             item.dataset,
             item.phase,
-            champion.training_job if champion else "none",
+            model_version(champion.training_job) if champion else "none",
             since(datetime.fromisoformat(champion.since)) if champion and champion.since else "",
-            item.former[0].removeprefix(f"{item.endpoint}-") if item.former else "",
+            model_version(item.former[0]) if item.former else "",
             f"{accuracy:.1%}" if accuracy is not None else "",
-            trained(item),
-            item.message,
         )
-    yield from ("", table)
+        said_below = any(item.message.startswith(one.message) for one in item.waiting)
+        told = [] if said_below else [item.message]
+        told += [f"newest training: {words}"] if (words := trained(item)) else []
+        for name, line in zip((item.dataset, ""), told, strict=False):
+            more.add_row(name, line)
+    yield from ("", table, "", more)
     yield from for_a_person(found, option)
 
 
@@ -137,14 +140,17 @@ def for_a_person(found: list[DatasetStatus], option: str) -> Iterator[Renderable
     """What waits for a person: why, and the command that lets it go on."""
     if not any(item.waiting for item in found):
         return
-    table = _table("Waits for a person", "Why", "Approve it with (or reject)")
+    yield Text("\nWaits for a person", style="bold")
     for item in found:
         for one in item.waiting:
             short = one.version[:12]
             why = one.message.partition(". `pigeonhole ")[0]
+            about = _table("", "")
+            about.show_header = False
+            about.add_row(f"{item.dataset} {short}, its {one.what}", why)
+            yield about
             command = f"pigeonhole approve {item.dataset} {short}{option}"
-            table.add_row(f"{item.dataset} {short}: {one.what}", why, command)
-    yield from ("", table)
+            yield Text(f"  {command}  (or reject)", no_wrap=True)
 
 
 def trained(item: DatasetStatus) -> str:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli.api import DatasetStatus
-from cli.commands.status import endpoints, for_a_person, jobs, trained, watched
+from cli.commands.status import datasets, endpoints, for_a_person, jobs, trained, watched
 from cli.errors import NotRunning
 from cli.target import Target
 from cli.under_way import UnderWay, since
@@ -220,10 +220,37 @@ def test_what_waits_for_a_person_is_told_with_the_command() -> None:
         ],
     }
     text = shown(for_a_person([DatasetStatus.parse(body)], " --stage dev"))
-    assert "bags 0123456789ab: model" in text
-    assert "a person must decide: 12 rows  " in text
+    assert "bags 0123456789ab, its model" in text
+    assert "a person must decide: 12 rows" in text
+    assert "…`" not in text
     assert "pigeonhole approve bags 0123456789ab --stage dev" in text
     assert shown(for_a_person([DatasetStatus.parse(body | {"waiting": []})], "")) == ""
+
+
+def test_a_narrow_terminal_cuts_no_command_and_no_name() -> None:
+    job = "pigeonhole-local-bags-0123456789ab-1"
+    body = {
+        "dataset": "bags",
+        "phase": "PendingApproval",
+        "message": "a person must decide: 12 rows. `pigeonhole approve bags 0123456789ab`",
+        "champion": {"version": "01" * 32, "training_job": job, "accuracy": 0.875},
+        "former": [{"training_job": "pigeonhole-local-bags-ba9876543210-2"}],
+        "preset": "default",
+        "instances": "1 x ml.m5.xlarge",
+        "waiting": [{"version": "ab" * 32, "what": "model", "message": "a person must decide"}],
+    }
+    other = {"dataset": "shoes", "phase": "Refused", "message": "refused: a.csv, line 7: " * 9}
+    found = [DatasetStatus.parse(one) for one in (body, other)]
+    out = io.StringIO()
+    console = Console(file=out, width=80, markup=False, highlight=False)
+    for part in datasets(found, " --stage dev"):
+        console.print(part)
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for whole in ("PendingApproval", "0123456789ab-1", "ba9876543210-2", "87.5%", "refused:"):
+        assert whole in text
+    assert "  pigeonhole approve bags abababababab --stage dev  (or reject)\n" in text
+    assert text.count("a person must decide") == 1
 
 
 def test_a_dataset_with_a_schedule_says_when_it_is_trained_next() -> None:
