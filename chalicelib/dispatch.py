@@ -6,7 +6,9 @@ heavy step.
 
 A message whose work failed is handed back alone, to come again and, in the end, to be parked in the
 dead-letter queue with the reason (`delivery.py`). A message that says nothing we understand is
-logged and dropped: another try would not understand it either.
+logged and dropped: another try would not understand it either. What the sweep asked for and failed
+is dropped too, since the next sweep asks again; else who fails for days would be parked every five
+minutes. One of them a day is like any other message, so that the cause lies there for people.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ Retrain = Callable[[str, str], object]
 Failures = dict[str, list[dict[str, str]]]
 RECENT = timedelta(days=1)  # so long the sweep looks at who has settled
 SWEEP_SECONDS = 300  # between two sweeps (.chalice/resources.yaml)
-DAY_SECONDS = 86400
+LOOKED_AT_SECONDS = 3600  # between two looks at who settled long ago
+LASTING_SECONDS = 86400  # between two of the sweep's messages for one id that are parked
+SWEPT_TRIES = 2  # of the others, until the next sweep asks
 
 
 class Dispatcher:
@@ -80,10 +84,17 @@ class Dispatcher:
         messages = [Message.of(record) for record in records]
         wanted: dict[str, list[Message]] = {}  # id → the messages that named it
         uploads: set[str] = set()  # ids that only files named, which came or went
+        swept: list[Message] = []
         with self._delivery(self._events_queue, messages, invocation) as delivery:
             for message in messages:
                 try:
-                    named = self._named(message)
+                    found = events.parse(message.body)
+                    if _are_swept(found):
+                        swept.append(message)
+                        if message.receives > SWEPT_TRIES:  # it killed the function each time
+                            self._log.error("dropped until the next sweep", body=message.body)
+                            continue
+                    named = self._named(message, found)
                 except Exception as error:
                     self._log.exception("a message could not be taken up", message_id=message.id)
                     delivery.fail([message], error)
@@ -100,7 +111,8 @@ class Dispatcher:
                     self._reconcile(id, id in uploads)
                 except Exception as error:
                     self._log.exception("reconcile failed", id=id)
-                    delivery.fail(named_by, error)
+                    delivery.done(m for m in named_by if m in swept)
+                    delivery.fail([m for m in named_by if m not in swept], error)
                 else:
                     del wanted[id]
                     left = {message.id for others in wanted.values() for message in others}
@@ -141,10 +153,10 @@ class Dispatcher:
         else:
             self._reconcilers[owner](name)
 
-    def _named(self, message: Message) -> list[tuple[str, bool]]:
-        """Whom the message names, and whether by a file that came or went."""
+    def _named(self, message: Message, found: list[events.Event]) -> list[tuple[str, bool]]:
+        """Whom the message's events name, and whether by a file that came or went."""
         named: list[tuple[str, bool]] = []
-        for event in events.parse(message.body):
+        for event in found:
             id = self._id(event, message)
             if id is not None:
                 named.append((id, isinstance(event, events.ObjectEvent)))
@@ -156,7 +168,7 @@ class Dispatcher:
                 return self._owner_of(event)
             case events.StateChange():
                 return self._owner_of_resource(event)
-            case events.Wake(id):
+            case events.Wake(id, _):
                 try:
                     names.parse_id(id)
                 except NameRefused as error:
@@ -211,7 +223,7 @@ class Dispatcher:
         """Wake, each by a message of its own, whoever may have missed an event.
 
         Those with something under way, those that changed of late or whose schedule is due, folders
-        without an item, and each of the other datasets once a day: a model may be approved late.
+        without an item, and each of the other datasets once an hour: a model may be approved late.
         """
         marks = self._table.marks()
         known = {mark.id for mark in marks}
@@ -226,22 +238,23 @@ class Dispatcher:
                 if names.name_problem(owner, name) is None and f"{owner}/{name}" not in known
             }
         for id in sorted(ids):
-            self._queues.wake(id)
+            self._queues.wake(id, swept=not self._turn(id, LASTING_SECONDS))
 
     def _due(self, mark: Mark) -> bool:
         if mark.unsettled is not False or mark.updated is None:  # or an older release wrote it
             return True
         if mark.due is not None and mark.due <= self._clock():
             return True
-        return self._clock() - mark.updated <= RECENT or self._turn(mark.id)
+        if self._clock() - mark.updated <= RECENT:
+            return True
+        of_dataset = mark.id.startswith(f"{names.Owner.DATASET}/")
+        return of_dataset and self._turn(mark.id, LOOKED_AT_SECONDS)
 
-    def _turn(self, id: str) -> bool:
-        """Is it this one's turn to be looked at, as each dataset is once a day?"""
-        if not id.startswith(f"{names.Owner.DATASET}/"):
-            return False
+    def _turn(self, id: str, seconds: int) -> bool:
+        """Is this sweep the one of so many seconds that is this one's turn?"""
         now = int(self._clock().timestamp()) // SWEEP_SECONDS
         own = zlib.crc32(id.encode())
-        return (now - own) % (DAY_SECONDS // SWEEP_SECONDS) == 0
+        return (now - own) % (seconds // SWEEP_SECONDS) == 0
 
     def _work(self, body: str) -> None:
         try:
@@ -252,6 +265,10 @@ class Dispatcher:
             self._log.error("dropped a work message", reason=repr(error), body=body[:4000])
             return
         worker(fields)
+
+
+def _are_swept(found: list[events.Event]) -> bool:
+    return bool(found) and all(isinstance(e, events.Wake) and e.swept for e in found)
 
 
 def _freshest_first(wanted: Mapping[str, list[Message]]) -> list[tuple[str, list[Message]]]:

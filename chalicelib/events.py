@@ -1,9 +1,9 @@
 """Bodies of the events queue as typed values.
 
-A body is an S3 notification, an EventBridge event, `{"reconcile": id}`, `{"sweep": true}`,
-`{"retrain": id, "id": "…"}` (people's own rules and schedules send it) or `s3:TestEvent`. `parse`
-never raises for what a body says: what cannot be understood becomes `Rubbish`, because another try
-would not understand it either.
+A body is an S3 notification, an EventBridge event, `{"reconcile": id}` (with `"swept": true` where
+the sweep asks in passing), `{"sweep": true}`, `{"retrain": id, "id": "…"}` (people's own rules and
+schedules send it) or `s3:TestEvent`. `parse` never raises for what a body says: what cannot be
+understood becomes `Rubbish`, because another try would not understand it either.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class StateChange:
 
 @dataclass(frozen=True)
 class Wake:
-    """Reconcile this id."""
+    """Reconcile this id. `swept`: the sweep asks, and asks again in a while."""
 
     id: str
+    swept: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def parse(body: str) -> list[Event]:  # noqa: PLR0911 - one line a kind of messa
     if message.get("sweep") is True:
         return [Sweep()]
     if isinstance(message.get("reconcile"), str):
-        return [Wake(message["reconcile"])]
+        return [Wake(message["reconcile"], message.get("swept") is True)]
     if isinstance(message.get("retrain"), str):
         request = message.get("id")
         return [Retrain(message["retrain"], None if request in (None, "") else str(request))]

@@ -16,11 +16,13 @@ class Queues:
         self._events_url = events_url
         self._work_url = work_url
 
-    def wake(self, id: str, delay_seconds: int = 0) -> None:
-        """Have `id` reconciled in so many seconds, 900 at most."""
+    def wake(self, id: str, delay_seconds: int = 0, *, swept: bool = False) -> None:
+        """Have `id` reconciled in so many seconds, 900 at most. `swept`: the sweep asks, and asks
+        again in a while."""
+        body = {"reconcile": id} | ({"swept": True} if swept else {})
         self._client.send_message(
             QueueUrl=self._events_url,
-            MessageBody=json.dumps({"reconcile": id}),
+            MessageBody=json.dumps(body),
             DelaySeconds=max(0, min(LONGEST_DELAY, delay_seconds)),
         )
 

@@ -27,5 +27,8 @@ def stamped(parts: Parts, before: State, after: State) -> State:
     """The state as it is written now."""
     now = iso(parts.clock())
     happened = history.events(before, after, now, parts.settings.code_version)
-    noted = history.noted(replace(after, updated=now), happened)
+    # The sweep looks at what changed of late: that it looked is no change.
+    looked = replace(before, listed_at=after.listed_at, wake_at=after.wake_at) == after
+    updated = before.updated if looked and before.updated else now
+    noted = history.noted(replace(after, updated=updated), happened)
     return notices.boxed(noted, notices.between(noted, happened))

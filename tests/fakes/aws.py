@@ -172,13 +172,15 @@ class MemoryQueues(Queues):
 
     def __init__(self, tick: Ticks | None = None) -> None:
         self.woken: list[tuple[str, int]] = []
+        self.swept: list[str] = []  # the ids of these that the sweep asked for in passing
         self.asked: list[dict[str, Any]] = []
         self.sent: Counter[str] = Counter()
         self.refusals = 0
         self._tick = tick or Ticks()
 
-    def wake(self, id: str, delay_seconds: int = 0) -> None:
+    def wake(self, id: str, delay_seconds: int = 0, *, swept: bool = False) -> None:
         self.woken.append((id, max(0, min(LONGEST_DELAY, delay_seconds))))
+        self.swept += [id] if swept else []
         self._tick()
 
     def work(self, kind: str, **fields: Any) -> None:

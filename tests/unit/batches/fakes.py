@@ -153,7 +153,7 @@ class MemoryQueues(Queues):
         self.asked: list[dict[str, Any]] = []
         self._tick = tick
 
-    def wake(self, id: str, delay_seconds: int = 0) -> None:
+    def wake(self, id: str, delay_seconds: int = 0, *, swept: bool = False) -> None:
         self.woken.append((id, delay_seconds))
         self._tick()
 

@@ -314,15 +314,40 @@ def test_a_sweep_wakes_whose_schedule_is_due(office: Office) -> None:
     assert [id for id, _ in office.queues.woken] == ["dataset/due"]
 
 
-def test_sweeps_look_at_every_dataset_once_a_day(office: Office) -> None:
+def test_sweeps_look_at_every_dataset_once_an_hour(office: Office) -> None:
     long_ago = (NOW - timedelta(days=300)).isoformat()
     for id in ("dataset/a", "dataset/b", "dataset/c", "batch/a"):
         office.table.put(id, {"unsettled": False, "updated": long_ago}, 0)
-    for _ in range(24 * 12):
+    for _ in range(12):
         office.events('{"sweep": true}')
         office.now += timedelta(minutes=5)
     woken = sorted(id for id, _ in office.queues.woken)
     assert woken == ["dataset/a", "dataset/b", "dataset/c"]
+
+
+def test_who_fails_for_days_is_parked_once_a_day(office: Office) -> None:
+    office.table.put("dataset/b", {"unsettled": True, "updated": NOW.isoformat()}, 0)
+    office.broken.add("dataset/b")
+    for _ in range(2 * 24 * 12):
+        office.events('{"sweep": true}')
+        office.now += timedelta(minutes=5)
+    assert len(office.queues.woken) == 2 * 24 * 12
+    for number, (id, _) in enumerate(office.queues.woken):
+        swept = number < len(office.queues.swept)  # in whichever order
+        body = json.dumps({"reconcile": id} | ({"swept": True} if swept else {}))
+        for receives in range(1, 6):
+            if not office.events(body, receives=receives):
+                break
+    assert [told["cause"] for _, told in office.source.parked] == 2 * ["RuntimeError: no"]
+
+
+def test_what_a_sweep_asks_for_fails_for_itself_alone(office: Office) -> None:
+    office.broken.add("dataset/b")
+    swept = json.dumps({"reconcile": "dataset/b", "swept": True})
+    assert office.events(swept, wake("dataset/b"), wake("dataset/a")) == ["1"]
+    assert office.events(wake("dataset/a"), swept, receives=5) == []
+    assert office.source.parked == []
+    assert office.reconciled == ["dataset/b", "dataset/a", "dataset/a"]
 
 
 def test_people_may_ask_for_a_training_by_message(office: Office) -> None:

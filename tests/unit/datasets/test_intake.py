@@ -304,6 +304,24 @@ def test_events_that_change_nothing_in_a_large_dataset_list_it_now_and_then(
     assert len(world.jobs) == 2
 
 
+def test_looks_at_a_large_dataset_do_not_make_it_one_that_changed_of_late(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the sweep would list it every five minutes for ever."""
+    monkeypatch.setattr("chalicelib.datasets.quiet.MANY", 0)
+    updated = world.drop(good(1))["updated"]
+    for _ in range(3):
+        world.later(3600)
+        world.reconcile()
+        listed = world.state().listed_at
+        assert listed is not None
+        assert world.status()["updated"] == updated
+    world.later(60)
+    world.put("a.csv", good(2))
+    world.reconcile()
+    assert world.status()["updated"] > updated
+
+
 # Whatever comes, in whatever order
 
 
