@@ -151,7 +151,7 @@ class SageMakerRegistry:
             ModelPackageGroupName=group,
             SortBy="CreationTime",
             SortOrder="Descending",
-            PaginationConfig={"MaxItems": NEWEST},
+            PaginationConfig={"MaxItems": NEWEST, "PageSize": NEWEST},
             **wanted,
         )
         try:

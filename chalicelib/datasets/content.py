@@ -27,7 +27,7 @@ class Content:
     `data` are the CSVs and zips, `images` lie in folders, `settings` is dataset.json and
     `settings_text` what it says (None where it is too large to be read), `others` what is ignored;
     `ready` is the VersionId of _READY, put at `ready_at`. `service` is how dataset.json wants the
-    dataset treated.
+    dataset treated; `says_hosting` is False where what it says of that cannot be used.
     """
 
     data: tuple[StoredObject, ...]
@@ -38,6 +38,7 @@ class Content:
     ready_at: datetime | None = None
     settings_text: bytes | None = None
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    says_hosting: bool = True
 
     @property
     def empty(self) -> bool:
@@ -131,19 +132,23 @@ def _listed(storage: Storage, dataset: str) -> Content:
 def _with_settings(storage: Storage, content: Content) -> Content:
     """With what dataset.json says. Raises ObjectChanged, ObjectNotFound."""
     stored = content.settings
-    if stored is None or stored.size > LARGEST_SETTINGS:
+    if stored is None:
         return content
+    if stored.size > LARGEST_SETTINGS:
+        return replace(content, says_hosting=False)
     opened = storage.open(stored.key, if_etag=stored.etag)
     try:
         text = opened.body.read()
     finally:
         opened.body.close()
     members = _members(text)
+    service, wrong = (ServiceSettings(), {}) if members is None else read_service(members)
     return replace(
         content,
         settings=replace(stored, version_id=opened.stored.version_id),
         settings_text=text,
-        service=ServiceSettings() if members is None else read_service(members)[0],
+        service=service,
+        says_hosting=members is not None and "endpoint" not in wrong,
     )
 
 

@@ -40,7 +40,7 @@ def _looked_at(parts: Parts, state: State, content: Content) -> Move:
     if not (new_data or new_ready or waiting or state.retrain):
         if retraining.is_due(parts, state):
             return go(retraining.due(parts, state))
-        moved = changes.rehosted(parts, state, content.service)
+        moved = changes.rehosted(parts, state, content.service) if content.says_hosting else None
         if moved:
             return go(moved)
         return rest(watching.noticed(parts, quiet.nothing_new(parts, state, content)))

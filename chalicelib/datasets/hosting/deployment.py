@@ -127,14 +127,16 @@ def _verify(parts: Parts, state: State) -> Move:  # noqa: PLR0911 - one a state 
 
 def _hosted(parts: Parts, state: State) -> State:
     """With what the model is to be hosted on, as dataset.json says now."""
-    service = look(parts.storage, state.dataset).service
+    content = look(parts.storage, state.dataset)
+    service = content.service
     changing = state.changing
     capacity = hosting.wanted(parts.settings, service.endpoint)
     if changing is not None and changing.hosting is not None:
         capacity = hosting.from_json(changing.hosting)
-    elif changes.gave_up(parts, state, capacity) and state.champion and state.champion.hosting:
-        # That did not come up the last time: no model has to wait for it.
-        capacity = hosting.from_json(state.champion.hosting)
+    elif not content.says_hosting or changes.gave_up(parts, state, capacity):
+        # What cannot be read, or did not come up the last time: no model has to wait for it.
+        if state.champion and state.champion.hosting:
+            capacity = hosting.from_json(state.champion.hosting)
     config = hosting.config_for(parts, state.training_job or "", capacity)
     return replace(
         state,

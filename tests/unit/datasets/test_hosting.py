@@ -94,6 +94,35 @@ def test_what_was_refused_is_shown_again_after_a_move(world: World) -> None:
     assert runs_on(world) == Instances("ml.m5.large", 2)
 
 
+@pytest.mark.parametrize(
+    "broken", [b"{", b"[]", b'{"endpoint": {"instance_type": 5}}', b" " * 2_000_000]
+)
+def test_a_dataset_json_that_cannot_be_used_moves_nothing(world: World, broken: bytes) -> None:
+    change(world, M5)
+    config = world.endpoints.endpoints[LIVE].config
+    world.put("dataset.json", broken)
+    world.ready()
+    status = world.settle()
+    assert (status["outcome"], status["champion"]["config"]) == ("Refused", config)
+    assert runs_on(world) == Instances("ml.m5.large", 2)
+    assert LIVE in {name for name, live in world.endpoints.endpoints.items() if not live.serverless}
+
+
+def test_a_new_model_goes_where_the_champion_is_while_dataset_json_cannot_be_used(
+    world: World,
+) -> None:
+    change(world, M5)
+    world.put("a.csv", good(2))
+    world.ready()
+    world.until("Training")
+    while not world.training.running():
+        assert world.step()
+    world.put("dataset.json", b"{")
+    assert world.settle()["outcome"] == "Refused"
+    assert runs_on(world) == Instances("ml.m5.large", 2)
+    assert world.status()["champion"]["training_job"] == world.jobs[1]
+
+
 def test_from_instances_to_serverless_without_a_gap(world: World) -> None:
     change(world, M5)
     world.put("dataset.json", setting(None))
