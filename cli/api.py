@@ -118,6 +118,11 @@ def model_version(job: str) -> str:
     return "-".join(job.split("-")[-2:])
 
 
+def _quoted(name: str) -> str:
+    """For an address: what is no name is refused by the API, and not taken for another call."""
+    return quote(name, safe="")
+
+
 def _cost(found: Mapping[str, Any]) -> str:
     spent = found.get("spent_usd")
     usd = found.get("estimated_usd") if spent is None else spent
@@ -199,19 +204,21 @@ class Api:
 
     def dataset(self, name: str) -> DatasetStatus | None:
         """One dataset; None when nothing was dropped under this name yet."""
-        body = self._get_or_none(f"/datasets/{name}")
+        body = self._get_or_none(f"/datasets/{_quoted(name)}")
         return DatasetStatus.parse(body) if body else None
 
     def retrain(self, name: str) -> DatasetStatus:
         """Ask for the present data to be trained once more; the status. Raises ApiError."""
-        return DatasetStatus.parse(self._parsed(self._http.post(f"/datasets/{name}/retrain")))
+        return DatasetStatus.parse(
+            self._parsed(self._http.post(f"/datasets/{_quoted(name)}/retrain"))
+        )
 
     def rollback(self, name: str, to: str | None, *, reason: str, by: str) -> DatasetStatus:
         """Ask for an earlier model (None: the one before) to be live; the status. Raises
         ApiError."""
         wish = {"to": to, "reason": reason, "by": by}
         return DatasetStatus.parse(
-            self._parsed(self._http.post(f"/datasets/{name}/rollback", json=wish))
+            self._parsed(self._http.post(f"/datasets/{_quoted(name)}/rollback", json=wish))
         )
 
     def history(self, name: str, after: str | None = None) -> dict[str, Any]:
@@ -220,11 +227,11 @@ class Api:
         Raises ApiError.
         """
         asked = {} if after is None else {"after": after}
-        return self._parsed(self._http.get(f"/datasets/{name}/history", params=asked))
+        return self._parsed(self._http.get(f"/datasets/{_quoted(name)}/history", params=asked))
 
     def version(self, name: str, version: str) -> dict[str, Any]:
         """All about one version, named by its beginning or by a training job. Raises ApiError."""
-        return self._get(f"/datasets/{name}/history/{quote(version, safe='')}")
+        return self._get(f"/datasets/{_quoted(name)}/history/{_quoted(version)}")
 
     def decide(
         self, name: str, verb: str, *, version: str | None, reason: str, by: str
@@ -232,17 +239,17 @@ class Api:
         """`verb` is approve or reject: a person's word on a model (None: the one that waits), or
         on what a training costs; the status. Raises ApiError."""
         wish = {"version": version, "reason": reason, "by": by}
-        body = self._http.post(f"/datasets/{name}/{verb}", json=wish)
+        body = self._http.post(f"/datasets/{_quoted(name)}/{verb}", json=wish)
         return DatasetStatus.parse(self._parsed(body))
 
     def batch(self, name: str) -> BatchStatus | None:
         """One batch; None when nothing was uploaded under this name yet."""
-        body = self._get_or_none(f"/batches/{name}")
+        body = self._get_or_none(f"/batches/{_quoted(name)}")
         return BatchStatus.parse(body) if body else None
 
     def predict(self, body: bytes, content_type: str, dataset: str | None = None) -> dict[str, Any]:
         """What the model says of an image, or of rows of them; raises ApiError."""
-        path = f"/datasets/{dataset}/predict" if dataset else "/predict"
+        path = f"/datasets/{_quoted(dataset)}/predict" if dataset else "/predict"
         return self._parsed(
             self._http.post(path, content=body, headers={"Content-Type": content_type})
         )

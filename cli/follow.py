@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from cli.api import Api, ApiError, BatchStatus, DatasetStatus
 from cli.console import Waiting
 from cli.errors import CliError
+from cli.target import Target
 from cli.training_log import TrainingLog
 
 Sleep = Callable[[], None]
@@ -38,6 +39,13 @@ PHASES = {
 def pause(seconds: float) -> Sleep:
     """The real way to wait between two looks."""
     return lambda: time.sleep(seconds)
+
+
+def goes_on(target: Target) -> str:
+    """What to say when the person stops watching."""
+    return (
+        f"No longer watching. It goes on in the cloud; `pigeonhole status{target.option}` shows it."
+    )
 
 
 class Ready:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 from pathlib import Path
 
+from rich.console import Console
+
 from cli.api import Api, DatasetStatus
-from cli.commands.drop import left_behind, print_outcome
+from cli.commands.drop import print_outcome
 from cli.console import Waiting, interruptible, make_console
-from cli.follow import Asked, follow_dataset, pause
-from cli.target import find_target
+from cli.follow import Asked, follow_dataset, goes_on, pause
+from cli.target import Target, find_target
 
 DONE, NOT_DONE = 0, 1
 
@@ -17,37 +19,59 @@ DONE, NOT_DONE = 0, 1
 def approve(
     dataset: str, version: str | None, *, reason: str, home: Path | None, stage: str | None
 ) -> int:
-    """Exit status 0 when a model is live in the end."""
-    status = _decided("approve", dataset, version, reason=reason, home=home, stage=stage)
-    return DONE if status.outcome in ("Live", "AlreadyTrained") else NOT_DONE
+    """Exit status 0 when the model is live in the end."""
+    target, console = find_target(home, stage), make_console()
+    _, status = decided(target, console, "approve", dataset, version, reason=reason)
+    print_outcome(status, target, console)
+    if status.outcome not in ("Live", "AlreadyTrained"):
+        return NOT_DONE
+    if is_live(status, version):
+        return DONE
+    console.print(
+        "That was under way before. The one that you approved comes after it: "
+        f"`pigeonhole history {dataset}{target.option}` tells what becomes of it."
+    )
+    return NOT_DONE
 
 
 def reject(
     dataset: str, version: str | None, *, reason: str, home: Path | None, stage: str | None
 ) -> int:
     """Exit status 0 when nothing new is live in the end."""
-    status = _decided("reject", dataset, version, reason=reason, home=home, stage=stage)
+    target, console = find_target(home, stage), make_console()
+    said, status = decided(target, console, "reject", dataset, version, reason=reason)
+    same = said.champion and status.champion and said.champion.version == status.champion.version
+    if same and status.champion and status.outcome in ("Live", "AlreadyTrained"):
+        console.print(f"It is turned down. {status.champion.training_job} stays live.")
+        return DONE
+    print_outcome(status, target, console)
     return NOT_DONE if status.outcome == "Live" else DONE
 
 
-def _decided(
+def is_live(status: DatasetStatus, version: str | None) -> bool:
+    """Is the model live that was named so? None: the one that waited, which the outcome tells."""
+    champion = status.champion
+    if champion is None or version is None:
+        return champion is not None
+    return champion.version.startswith(version.lower()) or champion.training_job.endswith(version)
+
+
+def decided(
+    target: Target,
+    console: Console,
     verb: str,
     dataset: str,
     version: str | None,
     *,
     reason: str,
-    home: Path | None,
-    stage: str | None,
-) -> DatasetStatus:
-    """Say so, follow until nothing is under way, print the outcome."""
-    target = find_target(home, stage)
-    console = make_console()
+) -> tuple[DatasetStatus, DatasetStatus]:
+    """Say so, and follow until nothing is under way: the status at first, and in the end."""
     api = Api.of(target)
     said = api.decide(dataset, verb, version=version, reason=reason, by=caller())
     if not said.settled:
         console.print(said.message)
     waiting = Waiting(console)
-    with interruptible(console, left_behind(dataset, target)), waiting:
+    with interruptible(console, goes_on(target)), waiting:
         status = follow_dataset(
             api,
             target.client("logs"),
@@ -56,8 +80,7 @@ def _decided(
             waiting=waiting,
             sleep=pause(0.5 if target.local else 3),
         )
-    print_outcome(status, target, console)
-    return status
+    return said, status
 
 
 def caller() -> str:

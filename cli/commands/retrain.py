@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.api import Api
-from cli.commands.drop import left_behind, print_outcome
+from cli.commands.drop import print_outcome
 from cli.console import Waiting, interruptible, make_console
-from cli.follow import Asked, follow_dataset, pause
+from cli.follow import Asked, follow_dataset, goes_on, pause
 from cli.target import find_target
 
 
@@ -18,7 +18,7 @@ def retrain(dataset: str, home: Path | None, stage: str | None) -> int:
     api = Api.of(target)
     api.retrain(dataset)
     waiting = Waiting(console)
-    with interruptible(console, left_behind(dataset, target)), waiting:
+    with interruptible(console, goes_on(target)), waiting:
         status = follow_dataset(
             api,
             target.client("logs"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.api import Api, Change, DatasetStatus
 from cli.commands.approve import caller
 from cli.console import Waiting, interruptible, make_console
-from cli.follow import PHASES, Sleep, patient, pause
+from cli.follow import PHASES, Sleep, goes_on, patient, pause
 from cli.target import find_target
 
 LIVE, NOT_LIVE = 0, 1
@@ -25,12 +25,8 @@ def rollback(
         console.print(f"{asked.message}.")
         return LIVE
     console.print(f"Rolling {dataset} back to {asked.change.training_job}.")
-    left = (
-        "No longer watching. The rollback goes on in the cloud; "
-        f"`pigeonhole status{target.option}` shows it."
-    )
     waiting = Waiting(console)
-    with interruptible(console, left), waiting:
+    with interruptible(console, goes_on(target)), waiting:
         change = follow(api, asked, waiting, pause(0.5 if target.local else 3))
     good = change.outcome == "Live" and change.training_job == asked.change.training_job
     console.print(f"{change.message}.", style="bold green" if good else "bold red")

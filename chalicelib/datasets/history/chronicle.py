@@ -103,11 +103,11 @@ def _named(parts: Parts, state: State, named: str, versions: list[str]) -> str:
     head, dash, attempt = beginning.partition("-")
     if dash and attempt.isdigit():  # what answers carry as model_version
         beginning = head
-    found = [v for v in versions if len(beginning) >= FEWEST and v.startswith(beginning)]
+    found = [v for v in versions if len(beginning) >= FEWEST and v.startswith(beginning.lower())]
     if not found:
         raise VersionNotFound(
-            f"{state.dataset} has no version {named}: "
-            f"`pigeonhole history {state.dataset}` lists them"
+            f"{state.dataset} has no version {named!r}: give its first digits ({FEWEST} at least) "
+            f"or a training job; `pigeonhole history {state.dataset}` lists them"
         )
     if len(found) > 1:
         choices = ", ".join(version[:12] for version in found[:10])

@@ -118,6 +118,13 @@ def test_a_version_is_named_by_its_beginning_its_job_or_what_answers_carry() -> 
             world.datasets.version(DATASET, named, str)
 
 
+def test_a_version_is_named_in_capitals_too() -> None:
+    world = World()
+    world.drop(good(1))
+    [version] = world.state().past
+    assert world.datasets.version(DATASET, version[:8].upper(), str)["version"] == version
+
+
 def test_an_ambiguous_beginning_lists_the_choices() -> None:
     world = World()
     world.drop(good(1))
