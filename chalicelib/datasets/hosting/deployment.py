@@ -135,8 +135,8 @@ def _hosted(parts: Parts, state: State) -> State:
         capacity = hosting.from_json(changing.hosting)
     elif not content.says_hosting or changes.gave_up(parts, state, capacity):
         # What cannot be read, or did not come up the last time: no model has to wait for it.
-        if state.champion and state.champion.hosting:
-            capacity = hosting.from_json(state.champion.hosting)
+        present = state.champion.hosting if state.champion else None
+        capacity = hosting.from_json(present) if present else capacity
     config = hosting.config_for(parts, state.training_job or "", capacity)
     return replace(
         state,

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from chalicelib.aws.endpoints import Endpoint, EndpointStatus, Serverless
+from chalicelib.aws.registry import Approval, Package
 from chalicelib.datasets.hosting import deployment, hosting, watching
 from chalicelib.datasets.hosting.deployment import BROKEN, LOOK_AGAIN, SETTLE_SECONDS
 from chalicelib.datasets.hosting.hosting import Hosted
@@ -15,6 +16,7 @@ from chalicelib.datasets.state import Move, State, go, rest
 from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound
 
 ASKS = 3  # of SageMaker, for the champion's config
+_LENT = "approved_until_live"  # property of a rejected champion that is being brought back
 ASK_AGAIN = 300  # s; where the account has reached a limit
 
 
@@ -48,6 +50,7 @@ def _step(  # noqa: PLR0911 - one a state of the endpoint
     name = parts.names.endpoint(state.dataset)
     endpoint = parts.endpoints.describe(name)
     if endpoint is None:
+        _allow(parts, champion)
         _ensure(parts, state, champion)
         parts.endpoints.create(name, champion.served_by, parts.tags(state.dataset))
         return rest(deployment.asked(parts, state), wake=LOOK_AGAIN)
@@ -62,6 +65,7 @@ def _step(  # noqa: PLR0911 - one a state of the endpoint
         return wrong
     if wrong:
         return _lost(parts, state, champion, wrong)
+    _disallow(parts, champion)
     reason = f"{state.because}; {champion.training_job} is live as before"
     return go(deployment.fail(parts, state, reason))
 
@@ -77,6 +81,31 @@ def _ensure(parts: Parts, state: State, champion: Champion) -> None:
     hosting.ensure(parts, state.dataset, model)
 
 
+def _allow(parts: Parts, champion: Champion) -> None:
+    """SageMaker deploys no model that is rejected, not even one that is to stay live until people
+    roll back. Its status alone changes, and only until it is live again."""
+    package = parts.registry.describe(champion.model_package_arn)
+    if package is not None and package.approval == Approval.REJECTED:
+        _say(parts, package, Approval.APPROVED)
+
+
+def _disallow(parts: Parts, champion: Champion) -> None:
+    package = parts.registry.describe(champion.model_package_arn)
+    if package is not None and _LENT in package.properties:
+        _say(parts, package, Approval.REJECTED)
+
+
+def _say(parts: Parts, package: Package, approval: Approval) -> None:
+    lent = approval is Approval.APPROVED
+    parts.registry.decide(
+        package.arn,
+        approval,
+        package.description or str(Approval.REJECTED),
+        {_LENT: "true"} if lent else None,
+        () if lent else (_LENT,),
+    )
+
+
 def _change(parts: Parts, state: State, champion: Champion, endpoint: Endpoint) -> Move:
     if state.asked_at is not None:
         left = SETTLE_SECONDS - parts.seconds_since(state.asked_at)
@@ -90,6 +119,7 @@ def _change(parts: Parts, state: State, champion: Champion, endpoint: Endpoint) 
     to_serverless = isinstance(parts.endpoints.capacity(champion.served_by), Serverless)
     if to_serverless and not endpoint.serverless:
         return _anew(parts, state, champion, endpoint)
+    _allow(parts, champion)
     parts.endpoints.update(endpoint.name, champion.served_by)
     return rest(deployment.asked(parts, state), wake=LOOK_AGAIN)
 
@@ -109,6 +139,7 @@ def _anew(parts: Parts, state: State, champion: Champion, endpoint: Endpoint) ->
 
 def _lost(parts: Parts, state: State, champion: Champion, why: str) -> Move:
     """Nothing more can be done without people."""
+    _disallow(parts, champion)
     name = parts.names.endpoint(state.dataset)
     reason = (
         f"{state.because}; and the champion {champion.training_job} could not be brought back: "

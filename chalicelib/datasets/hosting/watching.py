@@ -32,7 +32,7 @@ def noticed(parts: Parts, state: State) -> State:
     elif endpoint.status != EndpointStatus.IN_SERVICE:
         return state  # its event comes, or the sweep
     elif endpoint.config != champion.served_by:
-        wrong = f"the live endpoint {name} serves {endpoint.config} by somebody else's doing"
+        wrong = f"the live endpoint {name} serves {endpoint.config}, not {champion.served_by}"
     elif state.live_problem is None or _answers(parts, name, champion, state.dataset):
         return replace(state, live_problem=None)
     else:

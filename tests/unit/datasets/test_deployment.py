@@ -98,6 +98,30 @@ def test_a_champion_that_was_lost_can_be_brought_back(world: World) -> None:
     assert "brings it back" not in status["message"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_champion_that_was_rejected_while_live_is_brought_back_and_stays_rejected(
+    lost: bool,
+) -> None:
+    world = World()
+    world.drop(good(1))
+    arn = next(iter(world.registry.packages))
+    world.registry.caller = "bert"
+    world.registry.decide(arn, "Rejected", "odd")
+    world.settle()
+    world.put("a.csv", good(2))
+    world.ready()
+    unlike_live(world)
+    if lost:
+        world.runtime.apart[LIVE] = 0.1
+    message = world.settle()["message"]
+    assert ("could not be brought back" if lost else "is live as before") in message
+    assert "bert rejected it: odd, but it is live" in message
+    stays(world)
+    package = world.registry.packages[arn]
+    assert (package.approval, package.description) == ("Rejected", "odd")
+    assert "approved_until_live" not in package.properties
+
+
 def test_a_champion_is_waited_for_while_the_account_is_at_its_limit(world: World) -> None:
     unlike_live(world)
     while world.endpoints.endpoints[LIVE].config != world.jobs[1]:
