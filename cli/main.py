@@ -67,7 +67,7 @@ def logs(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[JOB|ENDPOINT]", help="Whose.", show_default="the newest training job"
+            metavar="JOB|ENDPOINT", help="Whose.", show_default="the newest training job"
         ),
     ] = None,
     follow: Annotated[
@@ -104,7 +104,7 @@ def drop(
 
 @app.command()
 def retrain(
-    dataset: Annotated[str, typer.Argument(help="Whose data.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose data.")],
     home: Home = None,
     stage: Stage = None,
 ) -> None:
@@ -149,7 +149,7 @@ def reject(
 
 @app.command()
 def report(
-    dataset: Annotated[str, typer.Argument(help="On which dataset.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="On which dataset.")],
     *,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     out: Annotated[
@@ -167,11 +167,11 @@ def report(
 
 @app.command()
 def history(
-    dataset: Annotated[str, typer.Argument(help="Whose.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose versions.")],
     version: Annotated[
         str | None,
         typer.Argument(
-            metavar="[VERSION]", help="One alone, whole: its beginning, or a training job."
+            metavar="VERSION", help="One alone, whole: its beginning, or a training job."
         ),
     ] = None,
     *,
@@ -196,7 +196,7 @@ def rollback(
     version: Annotated[
         str | None,
         typer.Argument(
-            metavar="[VERSION]",
+            metavar="VERSION",
             help="The beginning of a version, or a training job.",
             show_default="the one that was live before",
         ),
@@ -267,7 +267,7 @@ def dead_letters(
 def replay(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Of `dead-letters`; their beginnings will do."),
+        typer.Argument(metavar="ID", help="Of `dead-letters`; their beginnings will do."),
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,

@@ -23,7 +23,7 @@ OfDataset = Annotated[str, typer.Argument(metavar="DATASET", help="Whose model."
 Version = Annotated[
     str | None,
     typer.Argument(
-        metavar="[VERSION]",
+        metavar="VERSION",
         help="The beginning of a version, or a training job.",
         show_default="the one that waits",
     ),
