@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import IO
 
@@ -33,7 +34,7 @@ class RemoteFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError("a seek to before the file's beginning")
+            raise OSError(errno.EINVAL, "a seek to before the file's beginning")
         if start + offset != self._position:
             self._drop()
             self._position = start + offset

@@ -1,7 +1,10 @@
 """Image files that are none: set aside while they are few, else the reason to refuse the version.
 
-The share is that of rows (`badrows`), of all images of the dataset. A loose image that is set aside
-does not come to the training job; of a zip it skips those that version.json says.
+They may be a share of all images of the dataset: the one that dataset.json says (`bad_rows`), else
+two in a hundred, and always one. That is more than of rows: a file of a folder is broken by itself,
+where a broken row is a sign of how all were written; and the training job leaves out more than that
+of images which only look like some. A loose image that is set aside does not come to the training
+job; of a zip it skips those that version.json says.
 """
 
 from __future__ import annotations
@@ -9,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.datasets.preflight.badrows import SHOWN, SetAside, most_of, note, percent, share_of
+from chalicelib.datasets.preflight.badrows import SHOWN, SetAside, most_of, note, percent
 from chalicelib.datasets.preflight.folders import Spot, spot_of
 from chalicelib.datasets.preflight.heads import NotImages
 from chalicelib.datasets.preflight.images import Images, ZippedImages
 from chalicelib.datasets.preflight.problem import Problem
 from chalicelib.datasets.settings.settings_file import SETTINGS_FILE, DatasetSettings
 from chalicelib.names import role_of
+
+SHARE = 0.02  # of the images, where dataset.json says nothing; at least one
 
 Bad = tuple[str, str, Spot]  # name, what it is, where it belongs
 
@@ -32,8 +37,9 @@ def set_aside_images(
     if not bad:
         return found
     total = sum(images.found.total(role) for role in images.found.counts)
-    share = share_of(settings)
-    if len(bad) > most_of(total, share):
+    share = SHARE if settings.bad_rows is None else settings.bad_rows
+    most = most_of(total, share)
+    if len(bad) > (max(1, most) if settings.bad_rows is None else most):
         found.problems.extend(_too_many(bad, total, share))
         return found
     found.problems.extend(_uncounted(images, bad))

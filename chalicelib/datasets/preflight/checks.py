@@ -77,16 +77,13 @@ def sorted_labels(labels: Iterable[str]) -> list[str]:
 def check_rows(
     files: Sequence[CsvFile], settings: DatasetSettings
 ) -> tuple[Shape | None, tuple[int, int], list[Problem], list[str]]:
-    """What is wrong between CSVs that are fine each by itself.
+    """What is wrong between CSVs that are fine each by itself; all are held against the first.
 
     Gives the images' shape, the range in which values are written, problems and notes.
     """
     first = files[0]
     problems = [
-        Problem(
-            file.name,
-            f"its rows have {file.pixels} pixels, those of {first.name} have {first.pixels}",
-        )
+        Problem(file.name, _other_length(file, first))
         for file in files[1:]
         if file.pixels != first.pixels
     ]
@@ -105,7 +102,23 @@ def check_rows(
         )
     elif set(scales) == {None} and any(file.varied for file in files):
         notes.append("every value is 0 or 1: they are taken as black and white")
+    elif 255 in scales:
+        notes += [
+            f"{file.name}: every value is 0 or 1, where those of {scales[255].name} go up to 255: "
+            "they are taken as black and nearly black"
+            for file in files
+            if file.scale is None and file.varied
+        ]
     return shape, (0, 255) if 255 in scales else (0, 1), problems, notes
+
+
+def _other_length(file: CsvFile, first: CsvFile) -> str:
+    reason = f"its rows have {file.pixels} pixels, those of {first.name} have {first.pixels}"
+    if first.pixels is not None and file.pixels == first.pixels - 1:
+        reason += (
+            ". Have they no labels? Then nothing can be learned or judged by them: leave it out"
+        )
+    return reason
 
 
 def all_alike(files: Sequence[CsvFile]) -> Problem | None:

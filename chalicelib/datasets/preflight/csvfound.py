@@ -100,6 +100,7 @@ class CsvFile:
         most = count >= HOPELESS_BAD and 2 * count > line and not self.goes_on
         if count >= MOST_BAD or most:
             self.unfinished = True
+            self.lines, self.blank_at = line, None  # what was read ahead was not looked at
             raise Enough
 
     def hopeless(self, reason: str, line: int | None = None, column: int | None = None) -> None:

@@ -13,10 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from chalicelib.datasets.preflight.csvfound import CsvFile
-from chalicelib.datasets.preflight.csvvalues import MISSING, is_digits, is_number, measure
+from chalicelib.datasets.preflight.csvvalues import (
+    MISSING,
+    Measured,
+    is_digits,
+    is_number,
+    measure,
+)
 from chalicelib.datasets.preflight.problem import some
 
 ROWS = 64  # that tell how the file is written
+TELLING = 10  # rows with other values than 0 and 1, which say how values are written
 BYTES = 4 << 20  # read for that, at most, and a line
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256  # of an image, in pixels
 LABEL_NAMES = ("label", "labels", "class", "target", "category")
@@ -42,6 +49,16 @@ def read_head(found: CsvFile, head: Sequence[Line], label: str | None) -> None:
         found.hopeless(f"{reason}, but the file has no header", number)
     rows = head[1:] if found.header else head
     found.pixels, found.scale = _commonest(found.label_column, rows)
+    if found.pixels is not None and found.pixels < SMALLEST_SIDE**2:
+        found.hopeless(
+            f"its rows have {found.pixels} value{'' if found.pixels == 1 else 's'} besides the "
+            "label: the smallest image, "
+            f"{SMALLEST_SIDE} x {SMALLEST_SIDE}, has {SMALLEST_SIDE**2}. Is it a list, or another "
+            "table? Take it out",
+            rows[0][0],
+        )
+    if found.pixels is None and not found.label_column:
+        _check_last_column(found, rows)
     if not found.header:
         _check_first_row(found, fields)
     elif found.pixels is not None and len(fields) != found.pixels + 1:
@@ -58,15 +75,18 @@ def taker(column: int, pixels: int | None) -> Take:
     return _last if column == pixels else _nth(column)
 
 
+def measured(column: int, line: bytes) -> Measured | None:
+    """The values of a row whose label stands in this column."""
+    fields = fields_of(line) if b'"' in line else line.decode("latin-1").split(",")
+    if column >= len(fields):
+        return None
+    del fields[column]
+    return measure(",".join(fields).encode("utf-8", "surrogateescape"))
+
+
 def _commonest(column: int, rows: Sequence[Line]) -> tuple[int | None, int | None]:
     """How many values most rows have, and how most of those are written."""
-    measured = []
-    for _, line in rows:
-        fields = fields_of(line) if b'"' in line else line.decode("latin-1").split(",")
-        if column < len(fields):
-            del fields[column]
-            measured.append(measure(",".join(fields).encode("utf-8", "surrogateescape")))
-    read = [one for one in measured if one is not None]
+    read = [one for _, line in rows if (one := measured(column, line)) is not None]
     if not read:
         return None, None
     pixels = Counter(count for count, _ in read).most_common(1)[0][0]
@@ -75,10 +95,10 @@ def _commonest(column: int, rows: Sequence[Line]) -> tuple[int | None, int | Non
 
 
 def _check_separator(found: CsvFile, fields: Sequence[str]) -> None:
-    if len(fields) > 1:
-        return
-    other = next((mark for mark in ";\t| " if fields[0].count(mark) > 2), None)
-    if other is not None:
+    text = ",".join(fields)
+    # Decimal commas stand between semicolons.
+    other = next((mark for mark in ";\t| " if text.count(mark) > max(2, len(fields) - 2)), None)
+    if other is not None and (other != " " or sum(map(is_number, text.split())) > len(fields)):
         found.hopeless(f"its fields are separated by {other!r}: commas are taken", 1)
 
 
@@ -161,7 +181,8 @@ def _read_header(found: CsvFile, line: bytes, label: str | None) -> None:
             found.hopeless(
                 f"the header names no column of labels ({', '.join(LABEL_NAMES)}), and its first "
                 f"one, {columns[0][:40]!r}, is called as the second is, {stem!r} with a number: "
-                'say which it is in dataset.json, {"label": "…"}',
+                'say which it is in dataset.json, {"label": "…"}; rows that have no labels cannot '
+                "be used",
                 1,
                 1,
             )
@@ -202,6 +223,24 @@ def _check_first_row(found: CsvFile, fields: Sequence[str]) -> None:
             1,
             at + 1,
         )
+
+
+def _check_last_column(found: CsvFile, rows: Sequence[Line]) -> None:
+    """Do labels stand behind the pixels, and nobody says so?"""
+    split = [fields_of(line) for _, line in rows]
+    if len(split) < SURE or len({len(fields) for fields in split}) > 1 or len(split[0]) < 3:
+        return
+    last = [fields[-1] for fields in split]
+    if any(is_number(f) or _is_missing(f) for f in last) or not all(
+        is_number(field) for fields in split for field in fields[:-1]
+    ):
+        return
+    found.hopeless(
+        f"column {len(split[0])} looks like the labels ({some(list(dict.fromkeys(last)))}): the "
+        f"first one is taken for them where no header calls another one {' or '.join(LABEL_NAMES)}",
+        rows[0][0],
+        len(split[0]),
+    )
 
 
 def _is_mangled(fields: Sequence[str]) -> bool:

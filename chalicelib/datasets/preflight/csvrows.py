@@ -8,7 +8,8 @@ pixels are (`csvhead`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO
 
@@ -16,10 +17,12 @@ from chalicelib.datasets.preflight.csvfound import LINES_OF_A_LABEL, BadRow, Csv
 from chalicelib.datasets.preflight.csvhead import (
     BYTES,
     ROWS,
+    TELLING,
     Line,
     Take,
     closes_quotes,
     fields_of,
+    measured,
     read_head,
     taker,
 )
@@ -37,6 +40,7 @@ from chalicelib.datasets.preflight.csvvalues import (
     measure,
     value_problem,
 )
+from chalicelib.datasets.preflight.otherkinds import OLD_LINE_ENDS, other_kind
 from chalicelib.datasets.preflight.problem import Problem
 
 LONGEST_LINE = 1 << 20  # bytes; 256 x 256 x 3 pixels need 786,433
@@ -58,14 +62,38 @@ def read_rows(found: CsvFile, lines: IO[bytes], label: str | None) -> None:
         read_head(found, head, label)
         if found.header:
             del head[0]
+        head += _until_told(found, head, numbered, BYTES - size)
     reader = _Reader(found)
     try:
         for number, line in chain(head, numbered):
             reader.read(number, line)
     finally:
         reader.finish()
+        found.bad.sort(key=lambda row: row.line)  # empty lines in the head came first
     if not found.goes_on and not found.rows:
         found.hopeless("the file has no rows below its header")
+
+
+def _until_told(
+    found: CsvFile, head: Sequence[Line], numbered: Iterator[Line], most: int
+) -> list[Line]:
+    """More lines, of `most` bytes, where those of the head are 0 and 1 alone: until enough have
+    other values. One row that is written in another way must not speak for all."""
+    more: list[Line] = []
+    scales: Counter[int] = Counter()
+    lines = chain(head, numbered)
+    for place, (number, line) in enumerate(lines):
+        if place >= len(head):
+            more.append((number, line))
+            most -= len(line)
+        row = measured(found.label_column, line)
+        if row is not None and row[0] == found.pixels and row[1] is not None:
+            scales[row[1]] += 1
+        if most < 0 or max(scales.values(), default=0) >= TELLING:
+            break
+    if scales:
+        found.scale = scales.most_common(1)[0][0]
+    return more
 
 
 def settle_labels(found: CsvFile) -> None:
@@ -123,10 +151,11 @@ def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[Line]:
     while line := lines.readline(LONGEST_LINE + 1):
         found.lines += 1
         number = found.lines
-        if number == 1 and begins and (what := _other_kind(line)):
+        if number == 1 and begins and (what := other_kind(line)):
             found.hopeless(what)
         if len(line) > LONGEST_LINE:
-            found.hopeless(f"the line is longer than {LONGEST_LINE:,} bytes", number)
+            reason = f"the line is longer than {LONGEST_LINE:,} bytes"
+            found.hopeless(f"{reason}: {OLD_LINE_ENDS}" if b"\r" in line else reason, number)
         line = line.rstrip(b"\r\n")
         if number == 1 and begins:
             line = line.removeprefix(b"\xef\xbb\xbf")
@@ -140,20 +169,6 @@ def _numbered(found: CsvFile, lines: IO[bytes]) -> Iterator[Line]:
             for empty in range(blank, number):
                 found.leave_out(empty, None, "an empty line between rows")
         yield number, line
-
-
-def _other_kind(beginning: bytes) -> str | None:
-    """What a file is that is called .csv and is none, by its first bytes."""
-    kinds = {
-        b"\x1f\x8b": "the file is gzip inside: call it .csv.gz",
-        b"PK\x03\x04": "the file is a zip (or of Excel) inside: call a zip .csv.zip",
-        b"\xff\xfe": "the file is UTF-16: save it as UTF-8",
-        b"\xfe\xff": "the file is UTF-16: save it as UTF-8",
-        b"BZh": "the file is bzip2 inside: gzip and zip are taken",
-        b"\xfd7zXZ": "the file is xz inside: gzip and zip are taken",
-        b"\x28\xb5\x2f\xfd": "the file is zstd inside: gzip and zip are taken",
-    }
-    return next((kind for magic, kind in kinds.items() if beginning.startswith(magic)), None)
 
 
 class _Reader:

@@ -52,6 +52,8 @@ def value_problem(text: str, scale: int | None) -> str | None:  # noqa: PLR0911 
         return "an empty field is not a whole number from 0 to 255"
     if low in MISSING:
         return f"{shown} is a missing value: fill it or leave the row out"
+    if "\r" in text:
+        return f"{shown} has a carriage return in it, which ends no line here: save with line feeds"
     if low in _INFINITE:
         return f"{shown} is no pixel value: fill it or leave the row out"
     if len(parts := text.split()) > 1 and all(map(is_digits, parts)):
@@ -63,9 +65,11 @@ def value_problem(text: str, scale: int | None) -> str | None:  # noqa: PLR0911 
         return f"{text[:30]} is out of 0 to 255" if int(text[:10]) > WHOLE else None
     if scale is None and _is_decimal(text):
         return None
-    if scale is None:
-        return f"{shown} is not a whole number from 0 to 255, nor a number from 0 to 1"
-    return f"{shown} is not a whole number from 0 to 255, as the other values are"
+    written = f"{shown} is not a whole number from 0 to 255"
+    written += ", nor a number from 0 to 1" if scale is None else ", as the other values are"
+    if text != text.strip():
+        return f"{written}: take out the spaces around it"
+    return f"{written}: write it without a point" if _is_whole(text) else written
 
 
 def is_digits(text: str) -> bool:
@@ -80,6 +84,11 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it is one of 0 to 255, written as `12.0` or `1.2e+01`."""
+    return is_number(text) and float(text) in range(WHOLE + 1)
 
 
 def _is_decimal(text: str) -> bool:

@@ -149,7 +149,8 @@ class _Assembly:
         if result.problems:
             result.labels = result.classes = check_classes(result.found, DatasetSettings()).labels
             return
-        read_files = [file.found for file in files]
+        # Those to train with first: the others are held against them.
+        read_files = [file.found for file in sorted(files, key=lambda file: file.role != "train")]
         result.shape, result.range, problems, notes = check_rows(read_files, settings)
         result.problems += problems
         result.notes += notes

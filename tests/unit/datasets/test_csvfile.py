@@ -145,6 +145,7 @@ def test_labels_may_be_words() -> None:
         (csv(row(0), row(1, 256)), 2, 2, "256 is out of 0 to 255"),
         (csv(row(0), row(1, pixels=63) + ",-1"), 2, 65, "'-1'"),
         (csv(row(0, 2), row(1, pixels=63) + ",1.0"), 2, 65, "'1.0' is not a whole number"),
+        (csv(row(0, 2), row(1, pixels=63) + ",1.2e+01"), 2, 65, "write it without a point"),
         (csv(row(0, 2), row(1, pixels=63) + ",nan"), 2, 65, "'nan' is a missing value"),
         (csv(row(0), row(1, pixels=63) + ",NaN"), 2, 65, "'NaN' is a missing value"),
         (csv(row(0, 0.5), row(1, pixels=63) + ",inf"), 2, 65, "'inf' is no pixel value"),
@@ -164,7 +165,7 @@ def test_labels_may_be_words() -> None:
         (csv(KAGGLE.replace("label,", "") + ",y", f"{VALUES},3"), 1, 1, "names no column of"),
         (csv(row(0), row(1, pixels=63) + ",1_0"), 2, 65, "'1_0'"),
         (csv(row(0), row(1, pixels=63) + ",+5"), 2, 65, "'+5'"),
-        (csv(row(0), row(1, pixels=63) + ", 5"), 2, 65, "' 5'"),
+        (csv(row(0), row(1, pixels=63) + ", 5"), 2, 65, "take out the spaces"),
         (csv(row(0), row(1, pixels=63) + ",٣"), 2, 65, "'٣'"),
         (csv(row(0), row(1, pixels=63) + "," + "9" * 5000), 2, 65, "out of 0 to 255"),
         (csv(HEADER, row(0), HEADER), 3, 1, "header is repeated"),
@@ -172,6 +173,7 @@ def test_labels_may_be_words() -> None:
         (csv(row(0), row("label")), 2, 1, "header in the middle"),
         (csv(row("Bag"), row(3)), 2, 1, "label '3'"),
         (csv(row(0), row("")), 2, 1, "label is empty"),
+        (csv(row("Bag"), row("NaN")), 2, 1, "'NaN' is a missing value"),
         (csv(row("Bag"), row(" Bag")), 2, 1, "spaces"),
         (csv(row("Bag"), row("Ba\x00g")), 2, 1, "control characters"),
         (csv(row("Bag"), row("Ba\rg")), 2, 1, "control characters"),
@@ -184,6 +186,18 @@ def test_labels_may_be_words() -> None:
         (gzip.compress(good()), None, None, "call it .csv.gz"),
         (good().decode().encode("utf-16"), None, None, "UTF-16: save it as UTF-8"),
         (b"PK\x03\x04rest", None, None, "call a zip .csv.zip"),
+        (good().decode().encode("utf-16-le"), None, None, "UTF-16, or no text"),
+        (b"version https://git-lfs.github.com/spec/v1\n", None, None, "`git lfs pull`"),
+        (b"<!DOCTYPE html>\n<html>", None, None, "HTML or XML inside"),
+        (b'{"rows": [[1, 2, 3]]}', None, None, "JSON inside"),
+        (b"PAR1", None, None, "Parquet inside"),
+        (b"sep=,\n" + good(), None, None, "for Excel alone: take it out"),
+        (b"# rows of mine\n" + good(), None, None, "begins with a comment"),
+        (good().replace(b"\n", b"\r"), None, None, "a carriage return alone"),
+        (good().replace(b"\n", b"\r") * 9000, None, None, "a carriage return alone"),
+        (csv(row(0), f"{row(1)}\r{row(0)}", row(1)), 2, 65, "a carriage return in it"),
+        (csv(row(0, "0,5").replace(",", ";").replace(";5", ",5")), 1, None, "separated by ';'"),
+        (csv("1,5", "2,6"), 1, None, "has 64. Is it a list"),
         (b"x" * (1 << 21), 1, None, "longer than 1,048,576 bytes"),
         (csv(*[row(i) for i in range(1002)]), 1001, 1, "more than 1,000"),
         (csv(row(0), '1,"' + "0," * 63 + "0"), 2, 2, "'\"0'"),
@@ -232,6 +246,19 @@ def test_a_file_of_bad_rows_is_not_read_to_its_end() -> None:
     assert (len(found.bad), found.rows, found.unfinished) == (1000, 1900, True)
     assert not read(csv(*["0,x"] * 999)).unfinished
     assert not read(csv(*good_ones, *["0,x"] * 999)).unfinished
+
+
+@pytest.mark.parametrize(("odd", "usual"), [("0.5", 7), ("7", 0.25)])
+def test_one_row_does_not_say_how_the_values_of_all_are_written(odd: str, usual: float) -> None:
+    black = [row(i % 2, 1) for i in range(100)]
+    found = read(csv(*black, row(0, odd), *[row(i % 2, usual) for i in range(50)]))
+    assert [bad.line for bad in found.bad] == [101]
+    assert f"'{odd}' is not a" in found.bad[0].reason
+
+
+def test_bad_rows_are_told_by_line() -> None:
+    body = csv(row(0), row(1, 256), row(0), "", row(1), row(0, "x"))
+    assert [bad.line for bad in read(body).bad] == [2, 4, 6]
 
 
 def peak_memory(rows: int) -> int:

@@ -150,3 +150,11 @@ def test_more_than_a_thousand_labels_each_in_one_row_are_no_labels() -> None:
         "more than 1,000 different labels, each in one row alone: is the column one of row "
         "numbers or names?"
     )
+
+
+@pytest.mark.parametrize("header", ["", ",".join(["corner", *PIXELS[1:], "kind"])])
+def test_words_behind_the_pixels_are_looked_at_as_labels(header: str) -> None:
+    rows = [f"{row(9, i)[2:]},{'cat' if i % 2 else 'dog'}" for i in range(20)]
+    [problem] = read(csv(*([header] if header else []), *rows)).problems
+    assert problem.column == 65
+    assert "column 65 looks like the labels (dog, cat)" in problem.reason

@@ -90,7 +90,12 @@ def test_what_is_written_when_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("files", "file", "reason"),
     [
-        ({"a_csv": csv("0,1,2,3,4,5", "1,1,2,3,4,5")}, "a.csv", "5 pixels a row make no square"),
+        ({"a_csv": csv(row(0, pixels=65), row(1, pixels=65))}, "a.csv", "65 pixels a row make no"),
+        (
+            {"z_csv": csv(row(0, 3, 81), row(1, 4, 81)), "test_csv": csv(row(0, 3, 80))},
+            "test.csv",
+            "those of z.csv have 81. Have they no labels?",
+        ),
         ({"a_csv": csv(row(0), row(0))}, "", "one class only, '0'"),
         ({"a_test_csv": good()}, "", "no file to train with"),
         ({"a_csv": good(), "b_csv": csv(row(0, pixels=81))}, "b.csv", "81 pixels"),
