@@ -23,7 +23,7 @@ class Datasets(DatasetStatuses, Protocol):
     def rollback(self, name: str, to: str | None, who: str, reason: str) -> Mapping[str, Any]:
         """Bring an earlier model live again; the status. Raises DatasetNotFound, Conflict."""
 
-    def retrain(self, name: str, request: str | None) -> Mapping[str, Any]:
+    def retrain(self, name: str, request: str | None, who: str) -> Mapping[str, Any]:
         """Train the present version once more; the status. Raises DatasetNotFound, Conflict."""
 
     def history(self, name: str, limit: int, after: str | None) -> Mapping[str, Any]:
@@ -153,8 +153,8 @@ def routes(services: Callable[[], Services], *, key_required: bool) -> Blueprint
 
     @route("/datasets/{name}/retrain", "POST")
     def retrain(name: str) -> http.JsonResponse:
-        wish, _ = http.wish_of(blueprint.current_request)
-        return http.answer(services().datasets.retrain(name, wish.get("id")), 202)
+        wish, who = http.wish_of(blueprint.current_request)
+        return http.answer(services().datasets.retrain(name, wish.get("id"), who), 202)
 
     @route("/datasets/{name}/approve", "POST")
     def approve(name: str) -> http.JsonResponse:

@@ -32,7 +32,7 @@ from chalicelib.errors import InputRefused, NameRefused
 
 Reconcile = Callable[[str], None]
 Work = Callable[[Mapping[str, Any]], None]
-Retrain = Callable[[str, str], object]
+Retrain = Callable[[str, str, str], object]
 Failures = dict[str, list[dict[str, str]]]
 RECENT = timedelta(days=1)  # so long the sweep looks at who has settled
 SWEEP_SECONDS = 300  # between two sweeps (.chalice/resources.yaml)
@@ -43,8 +43,8 @@ SWEPT_TRIES = 2  # of the others, until the next sweep asks
 
 class Dispatcher:
     """`reconcilers` by owner take a name, and `watchers` where all that happened is that files came
-    or went; `workers` by kind take the message's fields; `retrain` takes a dataset's name and the
-    id of who asks."""
+    or went; `workers` by kind take the message's fields; `retrain` takes a dataset's name, the
+    id of the request and who asks."""
 
     def __init__(
         self,
@@ -175,15 +175,15 @@ class Dispatcher:
                     self._log.error("dropped a message", reason=str(error), body=message.body)
                     return None
                 return id
-            case events.Retrain(id, request):
-                self._train_again(id, request or message.id)
+            case events.Retrain(id, request, by):
+                self._train_again(id, request or message.id, by)
             case events.Sweep():
                 self._sweep()
             case events.Rubbish(reason):
                 self._log.error("dropped a message", reason=reason, body=message.body[:4000])
         return None
 
-    def _train_again(self, id: str, request: str) -> None:
+    def _train_again(self, id: str, request: str, by: str) -> None:
         """What cannot be trained fails: the message is parked with the reason, for people to see.
 
         SQS repeats the id of a message that it delivers again, so that it is one request.
@@ -191,7 +191,7 @@ class Dispatcher:
         owner, name = names.parse_id(id)
         if owner is not names.Owner.DATASET:
             raise InputRefused(f"{id} cannot be trained: dataset/<name> can")
-        self._retrain(name, request)
+        self._retrain(name, request, by)
 
     def _owner_of(self, event: events.ObjectEvent) -> str | None:
         place = names.parse_key(event.key)

@@ -1,9 +1,9 @@
 """Bodies of the events queue as typed values.
 
 A body is an S3 notification, an EventBridge event, `{"reconcile": id}` (with `"swept": true` where
-the sweep asks in passing), `{"sweep": true}`, `{"retrain": id, "id": "…"}` (people's own rules and
-schedules send it) or `s3:TestEvent`. `parse` never raises for what a body says: what cannot be
-understood becomes `Rubbish`, because another try would not understand it either.
+the sweep asks in passing), `{"sweep": true}`, `{"retrain": id, "id": "…", "by": "…"}` (people's own
+rules and schedules send it) or `s3:TestEvent`. `parse` never raises for what a body says: what
+cannot be understood becomes `Rubbish`, because another try would not understand it either.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
+
+LONGEST_NAME = 100  # characters, of who asks
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,12 @@ class Wake:
 
 @dataclass(frozen=True)
 class Retrain:
-    """Train this dataset once more. `request` tells two wishes apart; None: the message does."""
+    """Train this dataset once more. `request` tells two wishes apart; None: the message does.
+    `by` says who asks."""
 
     id: str
     request: str | None
+    by: str = "a message"
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def parse(body: str) -> list[Event]:  # noqa: PLR0911 - one line a kind of messa
         return [Wake(message["reconcile"], message.get("swept") is True)]
     if isinstance(message.get("retrain"), str):
         request = message.get("id")
-        return [Retrain(message["retrain"], None if request in (None, "") else str(request))]
+        by = " ".join(str(message.get("by") or Retrain.by).split())[:LONGEST_NAME]
+        return [Retrain(message["retrain"], None if request in (None, "") else str(request), by)]
     return [Rubbish("none of the messages that this queue takes")]
 
 

@@ -207,11 +207,10 @@ class Api:
         body = self._get_or_none(f"/datasets/{_quoted(name)}")
         return DatasetStatus.parse(body) if body else None
 
-    def retrain(self, name: str) -> DatasetStatus:
+    def retrain(self, name: str, *, by: str) -> DatasetStatus:
         """Ask for the present data to be trained once more; the status. Raises ApiError."""
-        return DatasetStatus.parse(
-            self._parsed(self._http.post(f"/datasets/{_quoted(name)}/retrain"))
-        )
+        body = self._http.post(f"/datasets/{_quoted(name)}/retrain", json={"by": by})
+        return DatasetStatus.parse(self._parsed(body))
 
     def rollback(self, name: str, to: str | None, *, reason: str, by: str) -> DatasetStatus:
         """Ask for an earlier model (None: the one before) to be live; the status. Raises

@@ -98,6 +98,7 @@ def _idle(state: State) -> State:
         version=None,
         taken=None,
         retrain=False,
+        retrain_by=None,
         attempt=0,
         training_job=None,
         package=None,
@@ -130,6 +131,7 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
         settled=False,
         outcome=None,
         retrain=False,
+        retrain_by=None,
         attempt=past.attempt,
         training_job=(
             parts.names.job(state.dataset, version, past.attempt) if past.attempt else None

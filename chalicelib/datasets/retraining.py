@@ -17,11 +17,11 @@ REMEMBERED = 50  # requests whose ids are known, so that each is taken once
 LONGEST_ID = 64  # characters; of longer ones the hash is kept
 
 
-def asked(state: State, request: str | None) -> State:
+def asked(state: State, request: str | None, who: str) -> State:
     """The state that is to train once more, unless this request was taken before.
 
-    Requests that come before the training begins are one. Raises Conflict where nothing can be
-    trained.
+    Requests that come before the training begins are one, the first one's. Raises Conflict where
+    nothing can be trained.
     """
     known = None if request is None else _short(request)
     if known in state.requests:
@@ -32,10 +32,11 @@ def asked(state: State, request: str | None) -> State:
             f"{names.dataset_prefix(state.dataset)} first"
         )
     requests = state.requests if known is None else (*state.requests, known)[-REMEMBERED:]
-    state = replace(state, retrain=True, requests=requests)
+    state = replace(_wanted(state, who), requests=requests)
     if not state.settled:
         return state
-    return replace(state, settled=False, outcome=None, message="to be trained once more")
+    message = f"to be trained once more, as {state.retrain_by} asks"
+    return replace(state, settled=False, outcome=None, message=message)
 
 
 def scheduled(state: State, content: Content) -> State:
@@ -53,9 +54,15 @@ def is_due(parts: Parts, state: State) -> bool:
 def due(parts: Parts, state: State) -> State:
     """The state that its schedule has trained once more. The next time counts from now, whatever
     becomes of it."""
-    message = f"its schedule, {state.schedule}, is due: to be trained once more"
-    state = replace(state, retrain=True, trained_at=iso(parts.clock()))
-    return replace(state, settled=False, outcome=None, message=message)
+    who = f"its schedule, {state.schedule}"
+    state = replace(_wanted(state, who), trained_at=iso(parts.clock()))
+    return replace(
+        state, settled=False, outcome=None, message=f"{who}, is due: to be trained once more"
+    )
+
+
+def _wanted(state: State, who: str) -> State:
+    return state if state.retrain else replace(state, retrain=True, retrain_by=who)
 
 
 def _short(request: str) -> str:

@@ -151,15 +151,17 @@ class Datasets:
         items = self._table.items(f"{names.Owner.DATASET}/")
         return [self._status(State.from_json(item.state)) for item in items]
 
-    def retrain(self, name: str, request: str | None = None) -> dict[str, Any]:
+    def retrain(
+        self, name: str, request: str | None = None, who: str = "somebody"
+    ) -> dict[str, Any]:
         """Train the present version once more; of the same `request`, if it has an id, once.
 
-        Raises DatasetNotFound, NameRefused, Conflict.
+        `who` asks for it, as the history tells. Raises DatasetNotFound, NameRefused, Conflict.
         """
         for _ in range(MOST_STEPS):
             item = self._item(name)
             state = State.from_json(item.state)
-            asked = retraining.asked(state, request)
+            asked = retraining.asked(state, request, who)
             try:
                 if asked != state:
                     self._write(state, asked, item.revision)

@@ -101,7 +101,8 @@ class State:
     updated: str | None = None
 
     taken: str | None = None
-    retrain: bool = False  # train the present version once more, asked for by a person
+    retrain: bool = False  # train the present version once more
+    retrain_by: str | None = None  # who asked for that
     package: str | None = None  # the model package of `training_job`
     check: int = 0  # counts preflights, so that an old report is not taken for the new one
     lease_until: str | None = None  # when what the work function was asked for is asked for again

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.api import Api
+from cli.commands.approve import caller
 from cli.commands.drop import print_outcome
 from cli.console import Waiting, interruptible, make_console
 from cli.follow import Asked, follow_dataset, goes_on, pause
@@ -16,7 +17,7 @@ def retrain(dataset: str, home: Path | None, stage: str | None) -> int:
     target = find_target(home, stage)
     console = make_console()
     api = Api.of(target)
-    api.retrain(dataset)
+    api.retrain(dataset, by=caller())
     waiting = Waiting(console)
     with interruptible(console, goes_on(target)), waiting:
         status = follow_dataset(

@@ -102,7 +102,7 @@ def _on_the_way(before: State, after: State, at: str, code_version: str) -> Happ
     found: Happened = []
     if after.phase is Phase.CHECKING and after.check > before.check:
         kind = Kind.ASKED_AGAIN if before.retrain else Kind.TAKEN_UP
-        found.append((version, Event(at, kind)))
+        found.append((version, Event(at, kind, by=before.retrain_by)))
     if before.phase is Phase.CHECKING and same and _passed(after):
         text = _set_aside(after.set_aside)
         found.append((version, Event(at, Kind.CHECKED, text)))

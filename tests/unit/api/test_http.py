@@ -246,8 +246,12 @@ def test_reading_and_retraining(calls: Api) -> None:
     for headers in (None, {"Content-Type": FORM}):
         answer = calls.call("POST", "/datasets/{name}/retrain", b"", headers, name="digits")
         assert (answer.status, answer.body["dataset"]) == (202, "digits")
-    calls.call("POST", "/datasets/{name}/retrain", b'{"id": "monday"}', name="digits")
-    assert calls.datasets.retrained == [("digits", None)] * 2 + [("digits", "monday")]
+    wish = b'{"id": "monday", "by": "anna"}'
+    calls.call("POST", "/datasets/{name}/retrain", wish, name="digits")
+    assert calls.datasets.retrained == [
+        *2 * [("digits", None, "somebody")],
+        ("digits", "monday", "anna"),
+    ]
     wish = b'{"to": "0123abcd", "reason": "bags for coats", "by": "anna"}'
     for body, to, who in ((wish, "0123abcd", "anna"), (b"", None, "somebody")):
         answer = calls.call("POST", "/datasets/{name}/rollback", body, name="digits")

@@ -245,7 +245,7 @@ def test_training_once_more_is_followed_from_the_call_to_its_end() -> None:
     before = dataset("Live", settled=False)  # asked for, and not taken up yet
     live = dataset("Live", training_job=JOB, settled=True, outcome="Live", ready="long ago")
     calls = api([before, before, dataset("Training", training_job=JOB), live])
-    assert calls.retrain("letters").settled is False
+    assert calls.retrain("letters", by="anna").settled is False
     console, _ = screen()
     with Waiting(console) as waiting:
         status = follow_dataset(

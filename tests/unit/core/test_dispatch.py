@@ -29,7 +29,7 @@ class Office:
     def __init__(self) -> None:
         self.now = NOW
         self.reconciled: list[str] = []
-        self.retrained: list[tuple[str, str]] = []
+        self.retrained: list[tuple[str, str, str]] = []
         self.worked: list[Mapping[str, Any]] = []
         self.broken: set[str] = set()
         self.reason = "no"
@@ -64,10 +64,10 @@ class Office:
         if id in self.broken:
             raise RuntimeError(self.reason)
 
-    def _retrain(self, name: str, request: str) -> None:
+    def _retrain(self, name: str, request: str, by: str) -> None:
         if name in self.broken:
             raise RuntimeError(self.reason)
-        self.retrained.append((name, request))
+        self.retrained.append((name, request, by))
 
     def _work(self, fields: Mapping[str, Any]) -> None:
         self.worked.append(fields)
@@ -351,9 +351,12 @@ def test_what_a_sweep_asks_for_fails_for_itself_alone(office: Office) -> None:
 
 
 def test_people_may_ask_for_a_training_by_message(office: Office) -> None:
-    asked = {"retrain": "dataset/fm", "id": "monday"}
+    asked = {"retrain": "dataset/fm", "id": "monday", "by": "the weekly rule"}
     assert office.events(json.dumps(asked), '{"retrain": "dataset/fm"}') == []
-    assert office.retrained == [("fm", "monday"), ("fm", "1")]  # without one, the message's own id
+    assert office.retrained == [
+        ("fm", "monday", "the weekly rule"),
+        ("fm", "1", "a message"),  # without an id, the message's own
+    ]
 
 
 def test_a_training_that_fails_is_retried(office: Office) -> None:

@@ -27,6 +27,38 @@ def sweep(world: World) -> None:
         world.settle()
 
 
+def asked_by(world: World) -> list[str | None]:
+    """Who asked for its trainings, as the history tells."""
+    told = world.datasets.version("fm", world.status()["version"], str)["events"]
+    return [event.get("by") for event in told if event["kind"] == "RetrainingAsked"]
+
+
+def test_data_that_is_back_brings_the_model_that_was_live_not_a_later_one_that_was_rejected(
+) -> None:
+    world = World()
+    world.drop(good(1))
+    world.results = [Trained(accuracy=0.8, difference=-0.05)]
+    world.datasets.retrain(DATASET)
+    assert world.settle()["outcome"] == "Rejected"
+    assert world.drop(good(2))["outcome"] == "Live"
+    status = world.drop(good(1))
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Live", world.jobs[0])
+    assert len(world.jobs) == 3
+
+
+def test_the_history_tells_who_asked(world: World) -> None:
+    world.put("dataset.json", WEEKLY)
+    world.drop(good())
+    assert "as anna asks" in world.datasets.retrain("fm", None, "anna")["message"]
+    world.datasets.retrain("fm", "monday", "bert")  # before it began: one with anna's
+    world.settle()
+    world.later(WEEK)
+    sweep(world)
+    assert asked_by(world) == ["anna", "its schedule, rate(7 days)"]
+    world.drop(good(1))
+    assert asked_by(world) == []
+
+
 # By message
 
 

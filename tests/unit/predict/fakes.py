@@ -16,7 +16,7 @@ class MemoryDatasets:
 
     def __init__(self, **champions: str | None) -> None:
         self.champions = champions
-        self.retrained: list[tuple[str, str | None]] = []
+        self.retrained: list[tuple[str, str | None, str]] = []
         self.pages: list[tuple[str, int, str | None]] = []
         self.decided: list[tuple[str, str, str, str, str | None]] = []
         self.rollbacks: list[tuple[str, str | None, str, str]] = []
@@ -36,8 +36,8 @@ class MemoryDatasets:
     def list(self) -> list[dict[str, Any]]:
         return [self.status(name) for name in sorted(self.champions)]
 
-    def retrain(self, name: str, request: str | None) -> dict[str, Any]:
-        self.retrained.append((name, request))
+    def retrain(self, name: str, request: str | None, who: str) -> dict[str, Any]:
+        self.retrained.append((name, request, who))
         return self.status(name)
 
     def rollback(self, name: str, to: str | None, who: str, reason: str) -> dict[str, Any]:
