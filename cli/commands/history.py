@@ -115,6 +115,7 @@ def _brief(line: str, dataset: str) -> str:
 
 def _became(entry: Mapping[str, Any]) -> Iterator[str]:
     """The lines of an overview's row."""
+    metrics = entry.get("metrics") or {}
     live = entry.get("live") or []
     outcome = entry.get("outcome")
     if entry.get("is_live") and live:
@@ -129,18 +130,23 @@ def _became(entry: Mapping[str, Any]) -> Iterator[str]:
     if outcome not in (None, "Live", "AlreadyTrained") and not live:
         yield entry["message"]
     elif decision := entry.get("decision"):
-        yield _decided(decision)
+        told, decided = metrics.get("training_job"), decision.get("training_job")
+        yield _decided(decision, decided if told and decided != told else "")
     if summary := _summary(entry):
         yield summary
 
 
-def _decided(decision: Mapping[str, Any]) -> str:
+def _decided(decision: Mapping[str, Any], job: str = "") -> str:
+    """The decision in short; `job`: whose, where the row tells of another one."""
     by = f" by {decision['by']}" if decision.get("by") else ""
+    said = f"{decision['verdict']}{by}"
+    if job:
+        said = f"{job} {said}"
     difference = decision.get("difference")
     if difference is None or decision.get("by") != "gate":
-        return f"{decision['verdict']}{by}"
+        return said
     return (
-        f"{decision['verdict']}{by}: {difference:+.4f} ± {decision['standard_error']:.4f} "
+        f"{said}: {difference:+.4f} ± {decision['standard_error']:.4f} "
         f"against {model_version(decision['compared_with'])}"
     )
 

@@ -73,7 +73,7 @@ def version(parts: Parts, state: State, named: str, link: Link) -> dict[str, Any
             "notes": report.get("notes", []) if report else [],
             **files,
         },
-        "metrics": _all_metrics(_evaluation(parts, state, _job(parts, state, found, past))),
+        "metrics": _all_metrics(parts, state, _job(parts, state, found, past)),
         "decision": _as_registered(entry["decision"], registry),
         "registry": registry,
         "reports": {
@@ -130,7 +130,9 @@ def _entry(parts: Parts, state: State, version: str, most: int) -> dict[str, Any
     decision = folding.decision(past.events)
     if decision is not None:
         decision["before"] = decision["before"][-most:]
-        decision |= {} if evaluation is None else _compared(evaluation)
+        decided = decision["training_job"]
+        told = evaluation if decided in (None, job) else _evaluation(parts, state, decided)
+        decision |= {} if told is None else _compared(told)
     jobs = folding.jobs(past.events)
     reports = _reports(parts, state.dataset, version, past, report)
     if evaluation is not None:
@@ -144,7 +146,7 @@ def _entry(parts: Parts, state: State, version: str, most: int) -> dict[str, Any
         "data": None if report is None else _data(report),
         "jobs": jobs[-most:],
         "jobs_of": len(jobs),
-        "metrics": None if evaluation is None else _metrics(evaluation),
+        "metrics": None if evaluation is None else _metrics(evaluation, job),
         "decision": decision,
         "live": _live(state, version, past)[-most:],
         "is_live": state.champion is not None and state.champion.version == version,
@@ -166,7 +168,9 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _job(parts: Parts, state: State, version: str, past: Past) -> str | None:
-    """The version's newest training job."""
+    """The training job whose model is told of: the one that is live, else the version's newest."""
+    if state.champion is not None and state.champion.version == version:
+        return state.champion.training_job
     jobs = [event.job for event in past.events if event.kind == Kind.JOB_STARTED and event.job]
     if jobs:
         return jobs[-1]
@@ -188,9 +192,10 @@ def _evaluation(parts: Parts, state: State, job: str | None) -> Mapping[str, Any
     return None if job is None else _json(parts, names.evaluation_key(state.dataset, job))
 
 
-def _metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(evaluation: Mapping[str, Any], job: str | None) -> dict[str, Any]:
     challenger, heldout = evaluation.get("challenger") or {}, evaluation.get("heldout") or {}
     return {
+        "training_job": job,
         "accuracy": challenger.get("accuracy"),
         "interval": challenger.get("interval"),
         "macro_f1": challenger.get("macro_f1"),
@@ -200,12 +205,13 @@ def _metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _all_metrics(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _all_metrics(parts: Parts, state: State, job: str | None) -> dict[str, Any] | None:
+    evaluation = _evaluation(parts, state, job)
     if evaluation is None:
         return None
     challenger = evaluation.get("challenger") or {}
     by_class = {name: challenger.get(name) for name in ("recall", "precision", "f1")}
-    return _metrics(evaluation) | by_class
+    return _metrics(evaluation, job) | by_class
 
 
 def _compared(evaluation: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def decision(events: Sequence[Event]) -> dict[str, Any] | None:
             "by": event.by,
             "why": event.text,
             "at": event.at,
+            "training_job": event.job,
         }
         for event in made
     ]

@@ -64,6 +64,25 @@ def test_the_next_champion_ends_the_time_of_the_former_one() -> None:
     assert (decision["compared_with"], decision["paired_rows"]) == (world.jobs[0], 1000)
 
 
+def test_a_retraining_that_was_rejected_does_not_speak_for_the_live_model() -> None:
+    world = World()
+    world.results = [Trained(accuracy=0.85), Trained(accuracy=0.7, difference=-0.1)]
+    world.drop(good(1))
+    world.datasets.retrain(DATASET)
+    world.settle()
+    [listed] = world.datasets.history(DATASET, 20, None)["versions"]
+    whole = world.datasets.version(DATASET, listed["version"], str)
+    assert listed["is_live"]
+    for told in (listed, whole):
+        assert (told["metrics"]["training_job"], told["metrics"]["accuracy"]) == (
+            world.jobs[0],
+            0.85,
+        )
+        decision = told["decision"]
+        assert (decision["verdict"], decision["training_job"]) == ("rejected", world.jobs[1])
+        assert (decision["compared_with"], decision["difference"]) == (world.jobs[0], -0.1)
+
+
 def test_what_was_refused_failed_and_rejected_says_why() -> None:
     world = World()
     world.results = [Trained(), Trained(accuracy=0.7, difference=-0.1), Broken("bad luck")]
@@ -78,7 +97,7 @@ def test_what_was_refused_failed_and_rejected_says_why() -> None:
         "Rejected",
         "Live",
     ]
-    assert "line 2" in refused["message"]
+    assert "a.csv, line " in refused["message"]
     assert refused["jobs"] == []
     assert "bad luck" in failed["message"]
     assert failed["jobs"][0]["outcome"] == "Failed"
