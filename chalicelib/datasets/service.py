@@ -19,6 +19,7 @@ from chalicelib.aws.registry import Approval, Registry
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.table import Item, Table
 from chalicelib.aws.training import Training
+from chalicelib.aws.translate import AWS_TROUBLE
 from chalicelib.clock import Clock, iso
 from chalicelib.datasets import changes, checking, intake, quiet, retraining
 from chalicelib.datasets.cost.ledger import Ledger
@@ -102,6 +103,10 @@ class Datasets:
                     return
             except RevisionConflict:
                 continue  # somebody else was first: look again from where they left it
+            except Exception:
+                with suppress(*AWS_TROUBLE):
+                    self._deliver(name)  # what was written before it is told all the same
+                raise
         self._parts.queues.wake(names.dataset_id(name), 1)
 
     def watch(self, name: str) -> None:

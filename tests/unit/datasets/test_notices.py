@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.datasets.history.notices import message
 from chalicelib.datasets.history.outbox import Notice, NoticeKind
-from chalicelib.errors import RequestRefused
+from chalicelib.errors import AccessDenied, RequestRefused
 from tests.fakes.ticks import die
-from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good
+from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good, row
 
 
 def test_how_a_run_ended_is_one_message() -> None:
@@ -30,7 +30,7 @@ def test_how_a_run_ended_is_one_message() -> None:
 def test_a_refusal_says_what_is_wrong_where_the_report_is_and_what_stays_live() -> None:
     world = World()
     world.drop(good(1))
-    world.drop(csv("0,1,2,3,4", "1,2,3,x,4", "1,2,3,5,999"))
+    world.drop(csv(row(0), row(1, "x"), row(1, 999)))
     told = world.notifications.sent[-1]
     assert told.subject == f"pigeonhole local: {DATASET}: the data was refused"
     assert "a.csv, line 2" in told.text
@@ -65,6 +65,17 @@ def test_rows_that_were_set_aside_are_told_once_and_the_training_goes_on() -> No
     assert "preflight" in aside.document["report"]
     [version] = world.datasets.history(DATASET, 20, None)["versions"]
     assert version["data"]["set_aside"] == 1
+
+
+def test_a_permission_that_is_missing_keeps_no_notice_back() -> None:
+    world = World()
+    world.put("dataset.json", b'{"bad_rows": 0.1}')
+    world.put("a.csv", csv(*(row(i % 2, i) for i in range(30)), row(0, "x")))
+    world.ready()
+    world.training.refusals = [AccessDenied("not authorized to perform CreateTrainingJob")]
+    with pytest.raises(AccessDenied):
+        world.settle()
+    assert world.notifications.kinds == ["RowsSetAside"]
 
 
 def test_data_that_is_dropped_again_tells_nobody() -> None:
