@@ -252,13 +252,17 @@ def _too_few(found: Found, labels: Sequence[str]) -> Iterable[Problem]:
             column,
         )
         return
+    slip = (
+        f" (a slip in a label? list the classes in {SETTINGS_FILE}, and rows of others can be set "
+        "aside)"
+    )
     for label in single:
         file, line, column = found.places["train", label]
         yield Problem(
             file,
             f"class {label!r} has a single {found.things} to train with: {FEWEST} are needed at "
-            "least, one to learn from and one to judge or choose by (a slip in a label? list the "
-            f"classes in {SETTINGS_FILE}, and {found.things}s of others can be set aside)",
+            "least, one to learn from and one to judge or choose by"
+            f"{slip if found.things == 'row' else ''}",
             line,
             column,
         )

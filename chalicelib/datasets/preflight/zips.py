@@ -29,6 +29,7 @@ LARGEST_DIRECTORY = 64 << 20  # bytes; half a million members
 LARGEST_IMAGE = 64 << 20  # bytes
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 TOLD_BY_HEAD = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack in large blocks
+_UTF8 = 1 << 11
 _ENCRYPTED = 1  # bit 0 of the general purpose flags (PKWARE's APPNOTE 4.4.4)
 # What zipfile and its decompressors raise over a damaged archive.
 _BROKEN = (
@@ -172,9 +173,9 @@ def _check_whole(found: Zip, members: list[zipfile.ZipInfo], size: int) -> None:
 
 def _sort_in(found: Zip, info: zipfile.ZipInfo) -> None:
     path = _path(info)
-    written = path or _plain(info.filename)
+    written = path or _plain(_decoded(info))
     if written and (problem := unsafe(written)):
-        found.wrong(f"{info.filename[:100]!r} {problem}: nothing of the zip is read")
+        found.wrong(f"{_decoded(info)[:100]!r} {problem}: nothing of the zip is read")
     elif not path or is_junk(path):
         return
     elif not (is_image(path) or path.lower().endswith(".csv")):
@@ -194,7 +195,17 @@ def _sort_in(found: Zip, info: zipfile.ZipInfo) -> None:
 
 def _path(info: zipfile.ZipInfo) -> str:
     """The member's path, as `a/b` even where it is written `./a//b`; empty for a folder."""
-    return "" if info.is_dir() else _plain(info.filename)
+    return "" if info.is_dir() else _plain(_decoded(info))
+
+
+def _decoded(info: zipfile.ZipInfo) -> str:
+    """The path as it was meant: macOS and Info-ZIP write UTF-8 without saying so (bit 11 of the
+    flags, APPNOTE 4.4.4), which zipfile then reads as code page 437. The training job does this
+    too."""
+    try:
+        return info.filename if info.flag_bits & _UTF8 else info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def _plain(path: str) -> str:

@@ -47,6 +47,28 @@ def test_csvs_images_and_the_rest_are_told_apart_and_junk_is_passed_over() -> No
     assert found.others == ["t10k-images-idx3-ubyte"]
 
 
+def test_names_in_utf_8_are_read_where_the_zip_does_not_say_so() -> None:
+    body = zipped({"Röcke/1.png": png(), "靴/größe.csv": csv(row(0), row(1))})
+    for unflagged in (body, _without_flag(body)):
+        found = look(unflagged)
+        assert (list(found.images), list(found.csvs)) == (["Röcke/1.png"], ["靴/größe.csv"])
+        [rows] = read_csvs(found, io.BytesIO(unflagged), None)
+        assert (rows.rows, rows.problems) == (2, [])
+    old = zipped({"RXcke/1.png": png()}).replace(b"RXcke", b"R\x94cke")  # in code page 437
+    assert list(look(old).images) == ["Röcke/1.png"]
+
+
+def _without_flag(body: bytes) -> bytes:
+    """As macOS and Info-ZIP write it: the flag is in bytes 6 and 8 of the two headers."""
+    out = bytearray(body)
+    for magic, offset in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        at = out.find(magic)
+        while at >= 0:
+            out[at + offset] &= ~0x08
+            at = out.find(magic, at + 4)
+    return bytes(out)
+
+
 def test_every_csv_is_read_with_its_own_header_and_problems() -> None:
     header = ",".join(["label", *[f"pixel{i}" for i in range(64)]])
     body = zipped({"b_test.csv": csv(header, row(3)), "a.csv": good(), "c.csv": csv("0,x", "1,x")})

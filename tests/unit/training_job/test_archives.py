@@ -44,6 +44,16 @@ def test_a_bomb_is_refused_by_what_it_says_it_holds(
         assert archive.members == ["a.bmp"]
 
 
+def test_names_in_utf_8_are_read_where_the_zip_does_not_say_so(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"Röcke/1.png": b"1"})
+    content = bytearray(path.read_bytes())
+    content[7] &= ~0x08  # as macOS and Info-ZIP write it
+    content[content.index(b"PK\x01\x02") + 9] &= ~0x08
+    path.write_bytes(content)
+    with Archive(path, "a.zip") as archive:
+        assert (archive.members, archive.read("Röcke/1.png")) == (["Röcke/1.png"], b"1")
+
+
 def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", {"a.png": b"1" * 100}, zipfile.ZIP_STORED)
     content = bytearray(path.read_bytes())

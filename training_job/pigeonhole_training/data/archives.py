@@ -19,6 +19,7 @@ from pigeonhole_training.errors import BadData
 
 LARGEST_RATIO = 200  # unpacked to packed; text and pixels come to 5 to 50
 LARGEST_UNASKED = 2**30  # bytes that may come out of an archive at any ratio
+UTF8 = 0x800  # bit 11: the path is UTF-8
 ENCRYPTED = 0x1  # bit 0 of the general purpose flags (PKWARE APPNOTE 4.4.4)
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -90,15 +91,16 @@ class Archive:
     def _check(self, packed: int) -> None:
         members = self._zip.infolist()
         for info in members:
-            if leads_out(info.filename):
+            path = _decoded(info)
+            if leads_out(path):
                 raise BadData(
-                    f"{self.name} holds {info.filename[:100]!r}, a path that leads out of the "
+                    f"{self.name} holds {path[:100]!r}, a path that leads out of the "
                     "archive: nothing of it is read. Pack the folder anew"
                 )
             if info.flag_bits & ENCRYPTED:
                 raise BadData(f"{self.name} has a password: pack the files without one")
             if not info.is_dir():
-                self._infos[str(PurePosixPath(info.filename))] = info
+                self._infos[str(PurePosixPath(path))] = info
         if sum(info.compress_size for info in members) > packed:
             raise BadData(f"{self.name} holds files that overlap: nothing of it is read")
         unpacked = sum(info.file_size for info in members)
@@ -107,6 +109,15 @@ class Archive:
                 f"{self.name} would unpack from {packed:,} bytes to {unpacked:,}, more than "
                 f"{LARGEST_RATIO} times its size: nothing of it is read"
             )
+
+
+def _decoded(info: zipfile.ZipInfo) -> str:
+    """The path as it was meant: macOS and Info-ZIP write UTF-8 without saying so, which zipfile then
+    reads as code page 437. The check before the job does this too."""
+    try:
+        return info.filename if info.flag_bits & UTF8 else info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def leads_out(name: str) -> bool:
