@@ -19,6 +19,7 @@ _ENDS: dict[str, str] = {
     Kind.TRAINED: "Completed",
     Kind.JOB_FAILED: "Failed",
     Kind.FAILED: "Failed",
+    Kind.COST_PENDING: "Stopped",  # of a job that was begun: at its cap
 }
 
 

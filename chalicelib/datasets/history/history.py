@@ -107,7 +107,10 @@ def _on_the_way(before: State, after: State, at: str, code_version: str) -> Happ
         text = _set_aside(after.set_aside)
         found.append((version, Event(at, Kind.CHECKED, text)))
     if after.awaits == "cost" and before.awaits != "cost":
-        found.append((version, _event(at, Kind.COST_PENDING, after, text=after.message)))
+        pending = _event(at, Kind.COST_PENDING, after, text=after.message)
+        ran = before.phase is Phase.TRAINING  # until its cap was used up
+        usd = _spent(before, after, after.training_job) if ran else None
+        found.append((version, replace(pending, usd=usd)))
     if before.awaits == "cost" and after.awaits is None and same and not after.settled:
         text = after.decided_why or ""
         found.append((version, _event(at, Kind.COST_APPROVED, after, text, after.decided_by)))

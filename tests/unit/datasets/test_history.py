@@ -15,7 +15,7 @@ from chalicelib.datasets.history.timeline import KEPT, Event, Kind, merged, shor
 from chalicelib.datasets.hosting.live import Change, Left, Why
 from chalicelib.datasets.state import REMEMBERED, Champion, Outcome, Past, Phase, State
 from chalicelib.errors import Conflict, VersionNotFound
-from tests.unit.datasets.world import DATASET, Broken, Trained, World, csv, good
+from tests.unit.datasets.world import DATASET, SETTINGS, Broken, Trained, World, csv, good
 
 AT = "2026-11-21T10:00:00+00:00"
 LARGEST_ITEM = 400 * 1024  # DynamoDB
@@ -62,6 +62,18 @@ def test_the_next_champion_ends_the_time_of_the_former_one() -> None:
     decision = new["decision"]
     assert (decision["verdict"], decision["by"]) == ("approved", "gate")
     assert (decision["compared_with"], decision["paired_rows"]) == (world.jobs[0], 1000)
+
+
+def test_a_job_that_was_stopped_at_its_cap_has_ended_and_cost_something() -> None:
+    world = World(settings=replace(SETTINGS, budget_job_usd=0.05))
+    world.results = [Broken("", "Stopped", "MaxRuntimeExceeded")]
+    world.drop(good(1))
+    world.datasets.approve(DATASET, "anna")
+    world.settle()
+    [listed] = world.datasets.history(DATASET, 20, None)["versions"]
+    assert [job["outcome"] for job in listed["jobs"]] == ["Stopped", "Completed"]
+    stopped, completed = (job["usd"] for job in listed["jobs"])
+    assert listed["cost"]["usd"] == pytest.approx(stopped + completed)
 
 
 def test_a_retraining_that_was_rejected_does_not_speak_for_the_live_model() -> None:
