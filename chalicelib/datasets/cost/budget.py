@@ -32,6 +32,7 @@ from chalicelib.errors import Conflict
 
 WAIT_SECONDS = 60  # until the month is looked at again, where jobs under way hold its rest
 AUDITED = 20  # jobs of the ledger that are looked up at once
+NEVER_MADE_SECONDS = 86400  # after so long nobody is about to make a job that was entered
 
 
 def admit(parts: Parts, state: State, chosen: Choices, content: Content) -> Move:
@@ -92,7 +93,7 @@ def withdraw(parts: Parts, state: State) -> None:
     job, quote = state.training_job or "", state.costs.quote
     months = {month_of(parts.clock())} | ({quote.month} if quote and quote.job == job else set())
     for name in months:
-        parts.ledger.change(name, lambda month: month.withdrawn(job))
+        _withdraw(parts, name, job)
 
 
 def billed(parts: Parts, state: State, job: TrainingJob) -> State:
@@ -286,28 +287,39 @@ def _entered(parts: Parts, state: State, asked: Asked, caps: Caps, name: str) ->
 
     def entered(month: Month) -> Month:
         weighed.append(weigh(asked, caps, month, state.costs.allowed_usd))
+        known = month.jobs.get(asked.job)
+        if known is not None and known.ended:
+            return month  # others were faster: what it cost is known
         if weighed[-1].verdict is not Verdict.START:
             return month.without(asked.job)
         most = asked.most(weighed[-1].runtime_seconds)
-        at = month.jobs[asked.job].at if asked.job in month.jobs else iso(parts.clock())
+        at = iso(parts.clock()) if known is None else known.at
         return month.with_job(asked.job, Entry(asked.dataset, asked.estimated, most, at))
 
     parts.ledger.change(name, entered)
     return weighed[-1]
 
 
+def _withdraw(parts: Parts, name: str, job: str) -> None:
+    parts.ledger.change(name, lambda month: month.withdrawn(job))
+
+
 def _audited(parts: Parts, name: str) -> bool:
     """Put right what the ledger says of jobs under way that no longer are; was there any?
 
-    A job whose reconciler lost its item, and so never told its end.
+    Jobs whose item was lost, so that nobody told of their end, or never made them.
     """
-    under_way = [job for job, entry in parts.ledger.month(name).jobs.items() if not entry.ended]
+    jobs = parts.ledger.month(name).jobs
     found = False
-    for name_of_job in under_way[:AUDITED]:
-        job = parts.training.describe(name_of_job)
+    for entered in [job for job, entry in jobs.items() if not entry.ended][:AUDITED]:
+        job = parts.training.describe(entered)
         if job is not None and job.status in ENDED:
             count(parts, job, month=name)
-            found = True
+        elif job is None and parts.seconds_since(jobs[entered].at) > NEVER_MADE_SECONDS:
+            _withdraw(parts, name, entered)
+        else:
+            continue
+        found = True
     return found
 
 

@@ -78,7 +78,7 @@ def enter(world: World, job: str, entry: Entry) -> None:
 
 def entry(usd: float, spent: float | None = None) -> Entry:
     seconds = None if spent is None else 60
-    return Entry("other", usd, usd, "2026-11-20T10:00:00+00:00", spent, seconds)
+    return Entry("other", usd, usd, "2026-11-21T09:00:00+00:00", spent, seconds)
 
 
 def wait_a_while(world: World) -> None:
@@ -286,7 +286,7 @@ def test_a_month_that_is_spent_waits_for_a_person(world: World) -> None:
 
 def test_jobs_under_way_are_waited_for(world: World) -> None:
     stage(world, budget_month_usd=10.0)
-    under_way = Entry("other", 0.1, 9.99, "2026-11-20T10:00:00+00:00")
+    under_way = Entry("other", 0.1, 9.99, "2026-11-21T09:00:00+00:00")
     enter(world, "pigeonhole-local-other-000000000000-1", under_way)
     world.put("a.csv", good())
     world.ready()

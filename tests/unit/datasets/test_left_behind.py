@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from chalicelib.aws.registry import Approval
 from chalicelib.errors import Conflict
 from tests.fakes.ticks import die
-from tests.unit.datasets.test_budget import month, stage
+from tests.unit.datasets.test_budget import enter, entry, month, stage
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, good
 
 
@@ -139,6 +140,21 @@ def test_other_data_tells_of_no_rejection_that_was_told_before(world: World) -> 
     world.drop(good(3))
     told = [kind for kind, _ in world.happened()[rejected]]
     assert told.count("Rejected") == 1
+
+
+def test_a_job_that_nobody_made_holds_no_money_for_ever(world: World) -> None:
+    """The item of its dataset was deleted, say."""
+    stage(world, budget_month_usd=1.0)
+    enter(world, "pigeonhole-local-lost-0123456789ab-1", replace(entry(0.99), estimated=0.01))
+    world.put("a.csv", good(1))
+    world.ready()
+    world.until("Training")
+    for _ in range(5):
+        world.step()
+    assert "waits: jobs under way may still cost $0.99" in world.status()["message"]
+    world.later(86400)
+    world.settle()
+    assert world.status()["outcome"] == "Live"
 
 
 def test_no_dead_function_leaves_a_job_in_the_ledger_that_never_was() -> None:
