@@ -122,6 +122,7 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
     """Begin a run of the data as it is, or say what is known of it already."""
     version, again = content.version, state.retrain
     state = left_behind(records.recalled(parts.storage, state, version), version)
+    state = _last_live(parts, state, version)
     past = state.past_of(version)
     state = replace(
         state,
@@ -165,6 +166,23 @@ def _take_up(parts: Parts, state: State, content: Content, new_ready: bool) -> S
         phase = Phase(past.outcome)
         return state.settle(phase, Outcome(past.outcome), past.message)
     return _check(state)
+
+
+def _last_live(parts: Parts, state: State, version: str) -> State:
+    """The state in which a version whose data is back has the model that was live, where a later
+    one of the same data was turned down by the gate, or came to nothing."""
+    past = state.past_of(version)
+    is_live = state.champion is not None and state.champion.version == version
+    if is_live or past.by_person or past.outcome not in (Outcome.REJECTED, Outcome.FAILED):
+        return state
+    for one in reversed(state.former):
+        run = parts.names.parse_job(one.training_job)
+        if one.version == version and not one.rolled_back and run is not None:
+            note = replace(
+                past, attempt=run.attempt, package=one.model_package_arn, outcome=Outcome.LIVE
+            )
+            return state.remember(version, note)
+    return state
 
 
 def _check(state: State) -> State:

@@ -313,9 +313,16 @@ class State:
             outcome=outcome,
             message=message,
             report=self.report,
-            package=self.package or self.past_of(self.version).package,
             by_person=by_person,
         )
+        if self.package:  # of the attempt that the run was about: a rollback's is an earlier one
+            note = replace(
+                note,
+                package=self.package,
+                attempt=self.attempt,
+                preset=self.preset or note.preset,
+                instances=self.instances or note.instances,
+            )
         return settled.remember(self.version, note)
 
 

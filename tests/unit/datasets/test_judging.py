@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.aws.registry import Approval
 from chalicelib.errors import LimitReached
-from tests.unit.datasets.world import LIVE, Broken, Trained, World, good
+from tests.unit.datasets.world import DATASET, LIVE, Broken, Trained, World, good
 
 WORSE = Trained(accuracy=0.8, difference=-0.05)
 
@@ -190,3 +190,15 @@ def test_a_judging_job_counts_in_the_ledger(world: World) -> None:
     world.settle()
     entry = world.datasets._parts.ledger.month("2026-11").jobs[f"{rejected}-j1"]
     assert (entry.dataset, entry.ended) == ("fm", True)
+
+
+def test_data_that_is_back_brings_what_was_live_not_what_was_rejected_later() -> None:
+    world = World()
+    world.drop(good(1))
+    world.results = [Trained(accuracy=0.8, difference=-0.05)]
+    world.datasets.retrain(DATASET)
+    assert world.settle()["outcome"] == "Rejected"
+    assert world.drop(good(2))["outcome"] == "Live"
+    status = world.drop(good(1))
+    assert (status["outcome"], status["champion"]["training_job"]) == ("Live", world.jobs[0])
+    assert len(world.jobs) == 3

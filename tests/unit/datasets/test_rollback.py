@@ -64,6 +64,25 @@ def test_what_is_no_longer_in_the_registry_is_not_rolled_back_to() -> None:
     assert live(world) == world.jobs[2]
 
 
+def test_an_attempt_that_was_rolled_back_from_does_not_come_back_with_its_data() -> None:
+    world = World()
+    world.drop(good(1))
+    world.datasets.retrain(DATASET)
+    world.settle()
+    first, second = world.jobs
+    back(world)
+    world.settle()
+    assert live(world) == first
+    world.drop(good(2))
+    status = world.drop(good(1))
+    assert (status["outcome"], status["training_job"], live(world)) == ("Live", first, first)
+    assert approvals(world) == ["Approved", "Rejected", "Approved"]
+    world.datasets.retrain(DATASET)
+    world.settle()
+    assert world.jobs[3] == f"{first[:-1]}3"  # no number is used twice
+    assert live(world) == world.jobs[3]
+
+
 def test_twice_back_is_two_champions_back() -> None:
     world = three()
     for expected in (world.jobs[1], world.jobs[0]):
