@@ -29,6 +29,31 @@ def events(before: State, after: State, at: str, code_version: str) -> Happened:
 
     `at` is the time of the write; `code_version` the code that a job of now is started with.
     """
+    found = _all(before, after, at, code_version)
+    failed = _failed_before(before, after)
+    if failed is None:
+        return found
+    return [
+        (version, event)
+        for version, event in found
+        if event.kind not in (Kind.HOSTING_ASKED, Kind.VERIFIED)
+        and (event.kind, event.text) != (failed.kind, failed.text)
+    ]
+
+
+def _failed_before(before: State, after: State) -> Event | None:
+    """How the hosting that is tried ended the last time: once an hour, for as long as it cannot be
+    had, is told once."""
+    change = after.changing or before.changing
+    if change is None or change.why is not Why.HOSTING:
+        return None
+    known = before.past_of(change.version).events
+    asked = [event.text for event in known if event.kind == Kind.HOSTING_ASKED]
+    again = asked[-1:] == [shorten(change.reason)] and known[-1].kind == Kind.FAILED
+    return known[-1] if again else None
+
+
+def _all(before: State, after: State, at: str, code_version: str) -> Happened:
     live = [*_replaced(before, after, at), *_gone_live(before, after, at)]
     if _begun(before, after) or _over(before, after):
         # A rollback, or other hosting: the run under way is set aside, and goes on behind it.

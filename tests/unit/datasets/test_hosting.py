@@ -165,6 +165,26 @@ def test_hosting_that_cannot_be_had_changes_nothing_and_says_why(
     assert runs_on(world) == Instances("ml.m5.large", 2)
 
 
+def test_hosting_that_cannot_be_had_for_days_is_told_once(world: World) -> None:
+    world.endpoints.none_of = {"ml.m5.large": LimitReached("0 ml.m5.large for endpoint usage")}
+    change(world, M5)
+    told, kinds = len(world.notifications.sent), world.happened()
+    assert world.notifications.kinds[-1] == "Failed"
+    for _ in range(5):
+        world.later(3700)
+        world.settle()
+    assert (len(world.notifications.sent), world.happened()) == (told, kinds)
+    world.endpoints.none_of = {"ml.m5.large": LimitReached("1 ml.m5.large for endpoint usage")}
+    world.later(3700)
+    world.settle()
+    assert len(world.notifications.sent) == told + 1  # another reason is news
+    world.endpoints.none_of.clear()
+    world.later(3700)
+    world.settle()
+    [(_, events)] = world.happened().items()
+    assert events[-1][0] == "Hosted"
+
+
 def test_a_new_model_does_not_wait_for_hosting_that_cannot_be_had(world: World) -> None:
     world.endpoints.none_of = {"ml.m5.large": LimitReached("0 ml.m5.large for endpoint usage")}
     world.put("dataset.json", setting(M5))
