@@ -124,6 +124,18 @@ class Storage:
         body: IO[bytes] = self._get(key, asked)["Body"]
         return body
 
+    def read_head(self, key: str, length: int, if_etag: str) -> tuple[bytes, bool]:
+        """The first bytes of an object that is not empty, and whether a key of KMS or the caller's
+        own encrypts it: its ETag then is no MD5, though it looks like one. Raises as `open`."""
+        asked = {"IfMatch": f'"{if_etag}"', "Range": f"bytes=0-{length - 1}"}
+        raw = self._get(key, asked)
+        body: IO[bytes] = raw["Body"]
+        try:
+            sealed = raw.get("ServerSideEncryption", "AES256") != "AES256"
+            return body.read(), sealed or "SSECustomerAlgorithm" in raw
+        finally:
+            body.close()
+
     def _get(self, key: str, asked: dict[str, str]) -> dict[str, Any]:
         try:
             raw: dict[str, Any] = self._client.get_object(Bucket=self.bucket, Key=key, **asked)

@@ -38,6 +38,7 @@ class MemoryStorage(Storage):
         self.versions: dict[str, list[Version]] = {}
         self.uploading: dict[str, OpenUpload] = {}  # open multipart uploads, by key
         self.parts: dict[str, datetime] = {}  # their newest parts
+        self.sealed: set[str] = set()  # keys of objects that KMS encrypts
         self._now = now
         self.listings = 0
         self._tick = tick or Ticks()
@@ -79,6 +80,9 @@ class MemoryStorage(Storage):
         body = self.open(key, None, if_etag).body.read()
         assert start < len(body), "S3 answers 416"
         return io.BytesIO(body[start:] if length is None else body[start : start + length])
+
+    def read_head(self, key: str, length: int, if_etag: str) -> tuple[bytes, bool]:
+        return self.open_range(key, 0, length, if_etag).read(), key in self.sealed
 
     def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,11 +24,12 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class LooseImage:
-    """An image of its own; `path` below the dataset."""
+    """An image of its own; `path` below the dataset. `sealed`: its ETag is no MD5."""
 
     stored: StoredObject
     path: str
     spot: Spot
+    sealed: bool = False
 
     def described(self) -> dict[str, Any]:
         """Its entry in version.json."""
@@ -38,7 +39,7 @@ class LooseImage:
             "size": self.stored.size,
             "etag": etag,
             "sha256": None,
-            "md5": etag if _MD5.fullmatch(etag) else None,  # of one part, and not encrypted by KMS
+            "md5": etag if _MD5.fullmatch(etag) and not self.sealed else None,  # of one part
             "role": self.spot.role,
             "label": self.spot.label,
         }
@@ -93,9 +94,13 @@ class Images:
 
 
 def read_folders(
-    prefix: str, objects: Sequence[StoredObject], zips: Sequence[ZippedImages]
+    prefix: str,
+    objects: Sequence[StoredObject],
+    zips: Sequence[ZippedImages],
+    sealed: Collection[str] = (),
 ) -> Images:
-    """Sort what lies in a dataset's folders and zips by role and class."""
+    """Sort what lies in a dataset's folders and zips by role and class. `sealed` are the paths of
+    loose images whose ETag is no MD5."""
     images = Images(zips=list(zips))
     if len(objects) > MOST_LOOSE:
         reason = (
@@ -104,7 +109,7 @@ def read_folders(
         )
         images.problems.append(Problem("", reason))
         return images
-    _loose(images, prefix, objects)
+    _loose(images, prefix, objects, sealed)
     for archive in zips:
         _zipped(images, archive)
     if sum(len(archive.found.images) for archive in zips) > MOST_IN_ZIPS:
@@ -113,7 +118,9 @@ def read_folders(
     return images
 
 
-def _loose(images: Images, prefix: str, objects: Sequence[StoredObject]) -> None:
+def _loose(
+    images: Images, prefix: str, objects: Sequence[StoredObject], sealed: Collection[str]
+) -> None:
     spots: list[tuple[str, Spot]] = []
     for stored in objects:
         path = stored.key.removeprefix(prefix)
@@ -125,7 +132,7 @@ def _loose(images: Images, prefix: str, objects: Sequence[StoredObject]) -> None
             images.problems.append(Problem(path, reason))
         elif spot is not None:
             spots.append((path, spot))
-            images.loose.append(LooseImage(stored, path, spot))
+            images.loose.append(LooseImage(stored, path, spot, path in sealed))
             images.found.add(spot.role, spot.label, 1, (_folder(path), None, None))
     images.problems += _split_problems("", spots)
     paths = {path for path, _ in spots}

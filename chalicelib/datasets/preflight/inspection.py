@@ -167,7 +167,8 @@ class _Assembly:
             for zip_ in seen.zips
             for read in [self._objects.get(zip_.stored.key, Read())]
         ]
-        images = read_folders(self._prefix, seen.images, zips)
+        sealed = {path for _, read in self._results for path in read.sealed}
+        images = read_folders(self._prefix, seen.images, zips, sealed)
         loose = [
             one for unit, read in self._results if unit.what == "heads" for one in read.not_images
         ]

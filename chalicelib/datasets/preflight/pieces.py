@@ -10,13 +10,14 @@ What is done follows from these alone: a piece read twice is written twice, the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chalicelib import names
 from chalicelib.aws.storage import Storage
-from chalicelib.datasets.preflight.csvfound import LINES_OF_A_LABEL, BadRow, CsvFile
+from chalicelib.datasets.preflight.csvfound import LINES_OF_A_LABEL, MOST_BAD, BadRow, CsvFile
 from chalicelib.datasets.preflight.problem import Problem
 from chalicelib.datasets.preflight.units import Read, Unit
 
@@ -84,11 +85,29 @@ class Pieces:
         """Raises ObjectNotFound while the piece is not done."""
         return [_read(raw) for raw in self._storage.get_json(self._key(number))]
 
+    def results(self, plan: Sequence[Piece]) -> Iterator[tuple[Unit, Read]]:
+        """What came of all pieces. Of a file of bad rows those are kept that are looked at: the
+        first ones, up to the number at which `merged` stops, so that many pieces fit in memory."""
+        bad: Counter[tuple[str, str | None]] = Counter()
+        in_order = sorted(range(len(plan)), key=lambda number: _place(plan[number]))
+        for number in in_order:
+            for unit, read in zip(plan[number], self.get(number), strict=True):
+                if read.found is not None:
+                    if bad[unit.key, unit.member] >= MOST_BAD:
+                        read.found.bad.clear()
+                    bad[unit.key, unit.member] += len(read.found.bad)
+                yield unit, read
+
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:05d}.json"
 
     def _put(self, name: str, value: Any) -> None:
         self._storage.put_text(self._prefix + name, json.dumps(value), "application/json")
+
+
+def _place(piece: Piece) -> tuple[str, str, int]:
+    """Of its first unit, by which pieces follow each other as in the files."""
+    return piece[0].key, piece[0].member or "", piece[0].start
 
 
 def _read_json(read: Read) -> dict[str, Any]:
@@ -104,6 +123,7 @@ def _read_json(read: Read) -> dict[str, Any]:
         "sha256": read.sha256,
         "found": found,
         "not_images": read.not_images,
+        "sealed": read.sealed,
     }
 
 
@@ -119,4 +139,4 @@ def _read(raw: Mapping[str, Any]) -> Read:
             }
         )
     not_images = tuple((path, what) for path, what in raw["not_images"])
-    return Read(raw["version_id"], raw["sha256"], found, not_images)
+    return Read(raw["version_id"], raw["sha256"], found, not_images, tuple(raw.get("sealed", ())))

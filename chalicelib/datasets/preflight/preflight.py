@@ -159,11 +159,7 @@ class Preflight:
             progress = pieces.progress()
         if progress is None or progress.missing:
             return None
-        return [
-            (unit, read)
-            for number, units in enumerate(plan)
-            for unit, read in zip(units, pieces.get(number), strict=True)
-        ]
+        return list(pieces.results(plan))
 
     def _report(self, asked: Asked, content: Content, inspection: Inspection) -> None:
         dataset, version = asked.dataset, asked.version

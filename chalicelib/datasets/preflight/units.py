@@ -60,12 +60,14 @@ class Unit:
 @dataclass(frozen=True)
 class Read:
     """What came of a unit. `sha256` of whole objects; `found` of rows; `not_images` of images, by
-    their paths below the dataset or, of a zip, in it."""
+    their paths below the dataset or, of a zip, in it. `sealed`: the loose images whose ETag is no
+    MD5, because of how they are encrypted."""
 
     version_id: str | None = None
     sha256: str | None = None
     found: CsvFile | None = None
     not_images: NotImages = ()
+    sealed: tuple[str, ...] = ()
 
 
 def units_of(storage: Storage, seen: Survey, piece: int) -> list[Unit]:
@@ -188,19 +190,19 @@ class Reader:
 
     def _heads(self, unit: Unit) -> Read:
         images = self._images[unit.start : unit.end]
+        paths = [stored.key.removeprefix(self._prefix) for stored in images]
+        sealed: list[str] = []
 
         def head(place: int) -> bytes:
             stored = images[place]
             if not stored.size:
                 return b""
-            body = self._storage.open_range(stored.key, 0, LENGTH, stored.etag)
-            try:
-                return body.read()
-            finally:
-                body.close()
+            first, encrypted = self._storage.read_head(stored.key, LENGTH, stored.etag)
+            if encrypted:
+                sealed.append(paths[place])
+            return first
 
-        paths = [stored.key.removeprefix(self._prefix) for stored in images]
-        return Read(not_images=look_at(paths, head))
+        return Read(not_images=look_at(paths, head), sealed=tuple(sorted(sealed)))
 
     def _member(self, unit: Unit) -> CsvFile:
         member, whole = unit.member or "", self._archives[unit.key].found

@@ -55,6 +55,7 @@ def test_a_range_of_an_object_is_read_while_it_is_the_same(storage: Storage) -> 
     assert storage.open_range("a", 3, 4, head.etag).read() == b"3456"
     assert storage.open_range("a", 8, 4, head.etag).read() == b"89"
     assert storage.open_range("a", 8, None, head.etag).read() == b"89"
+    assert storage.read_head("a", 4, head.etag) == (b"0123", False)
     file = open_remote(storage, "a", head.etag, head.size)
     file.seek(-2, io.SEEK_END)
     assert (file.tell(), file.read(), file.read()) == (8, b"89", b"")

@@ -16,6 +16,21 @@ from tests.unit.datasets.world import DATASET, World
 LOG = Logger(service="bad-images", stream=io.StringIO())
 
 
+@pytest.mark.parametrize("piece", [10**9, 1])
+def test_an_etag_of_what_kms_encrypts_is_no_md5(piece: int) -> None:
+    world = World()
+    for name, body in {**photos(2, 0), "a.zip": zipped(photos(2, 0))}.items():
+        world.put(name, body)
+    world.storage.sealed.add(f"datasets/{DATASET}/cat/1.png")
+    version = look(world.storage, DATASET).version
+    preflight = Preflight(world.storage, lambda: world.now, LOG, piece)
+    for number in (None, 0, 1):
+        preflight.run(Asked(DATASET, version, 1, piece=number))
+    described = world.storage.get_json(f"reports/{DATASET}/preflight/{version}/version.json")
+    without = [file["path"] for file in described["files"] if "label" in file and not file["md5"]]
+    assert without == ["cat/1.png"]
+
+
 def checked(files: dict[str, bytes], settings: str = "{}") -> Any:
     world = World()
     for name, body in {**files, "dataset.json": settings.encode()}.items():

@@ -112,8 +112,8 @@ class Archive:
 
 
 def _decoded(info: zipfile.ZipInfo) -> str:
-    """The path as it was meant: macOS and Info-ZIP write UTF-8 without saying so, which zipfile then
-    reads as code page 437. The check before the job does this too."""
+    """The path as it was meant: macOS and Info-ZIP write UTF-8 without saying so, which zipfile
+    then reads as code page 437. The check before the job does this too."""
     try:
         return info.filename if info.flag_bits & UTF8 else info.filename.encode("cp437").decode()
     except UnicodeError:
