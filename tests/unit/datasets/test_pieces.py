@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,9 +12,10 @@ import pytest
 
 from chalicelib import names
 from chalicelib.datasets.content import look
-from chalicelib.datasets.preflight import csvfile, units
+from chalicelib.datasets.preflight import csvfile, merging, pieces, units
 from chalicelib.datasets.preflight.pieces import Pieces
 from chalicelib.datasets.preflight.survey import survey
+from chalicelib.datasets.preflight.units import Unit
 from tests.fakes.ticks import die
 from tests.unit.datasets.pictures import folders, zipped
 from tests.unit.datasets.test_crashes import outcome
@@ -188,6 +189,27 @@ def test_a_gzip_that_one_call_cannot_read_is_refused(monkeypatch: pytest.MonkeyP
     world = world_of(10**9, **{"a.csv.gz": gzip.compress(csv(*ROWS), mtime=0)})
     assert world.settle()["outcome"] == "Refused"
     assert "pack it as several files, or put it unpacked" in world.status()["message"]
+
+
+def test_many_pieces_of_bad_rows_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (pieces, merging):
+        monkeypatch.setattr(module, "MOST_BAD", 5)
+    held: list[int] = []
+    results = Pieces.results
+
+    def counted(self: Pieces, plan: Sequence[pieces.Piece]) -> Iterator[tuple[Unit, units.Read]]:
+        for unit, read in results(self, plan):
+            held.append(0 if read.found is None else len(read.found.bad))
+            yield unit, read
+
+    monkeypatch.setattr(Pieces, "results", counted)
+    bad = [row(0, "x")] * 40
+    world = world_of(PIECE, a_csv=csv(*ROWS, *bad), b_csv=csv(*ROWS, *bad))
+    world.until("Refused")
+    assert 10 <= sum(held) <= 20
+    summary = found(world)["report"]["summary"]
+    assert "a.csv, line 41, column 2: 'x' is not a whole number" in summary
+    assert "at least" in summary
 
 
 def several(world: World) -> None:
