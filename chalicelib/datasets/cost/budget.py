@@ -105,8 +105,12 @@ def billed(parts: Parts, state: State, job: TrainingJob) -> State:
     usd = count(parts, job, month=quote.month if quote and known else None)
     if quote is None or not known:
         return state
+    allowed = state.costs.allowed_usd
     costs = replace(
-        state.costs, quote=replace(quote, spent_usd=usd, spent_seconds=job.billable_seconds)
+        state.costs,
+        quote=replace(quote, spent_usd=usd, spent_seconds=job.billable_seconds),
+        # Should it be tried again, that may cost what is left of it.
+        allowed_usd=None if allowed is None else max(0.0, allowed - (usd or 0.0)),
     )
     # Of an attempt that went on from another one's checkpoint nothing is learnt.
     whole = state.past_of(state.version).family == state.attempt

@@ -142,6 +142,21 @@ def test_other_data_tells_of_no_rejection_that_was_told_before(world: World) -> 
     assert told.count("Rejected") == 1
 
 
+def test_an_approval_counts_for_what_a_job_costs_with_all_its_attempts(world: World) -> None:
+    stage(world, budget_job_usd=0.0)
+    world.training.seconds = 3000
+    world.results = [Broken("InternalServerError: We encountered an internal error")]
+    world.drop(good(1))
+    most = world.status()["cost"]["most_usd"]
+    world.datasets.approve(DATASET, "anna")
+    world.settle()
+    first, second = world.jobs
+    runtime = world.training.requests[second]["StoppingCondition"]["MaxRuntimeInSeconds"]
+    assert runtime < 1000
+    spent = month(world).jobs[first].spent or 0
+    assert spent + 0.23 * (runtime + 300) / 3600 <= most + 0.01
+
+
 def test_a_job_that_nobody_made_holds_no_money_for_ever(world: World) -> None:
     """The item of its dataset was deleted, say."""
     stage(world, budget_month_usd=1.0)
