@@ -233,13 +233,18 @@ def test_the_same_seed_gives_the_same_model_and_a_draw_with_the_champion(
         "same_shape": True,
         **evaluation["challenger"],
     }
-    assert evaluation["paired"] == {
+    paired = evaluation["paired"]
+    classes = paired.pop("classes")
+    assert paired == {
         "rows": 60,
         "only_challenger_right": 0,
         "only_champion_right": 0,
         "difference": 0.0,
         "standard_error": 0.0,
     }
+    assert classes.keys() == set(CLASSES)
+    assert sum(one["rows"] for one in classes.values()) == 60
+    assert {one["only_champion_right"] for one in classes.values()} == {0}
     accuracy = evaluation["champion"]["accuracy"]
     assert f"\nchampion_accuracy={accuracy:.4f};\n" in result.stdout
 
