@@ -8,9 +8,10 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
 from chalicelib.aws.endpoints import SageMakerEndpoints, Serverless
+from chalicelib.aws.registry import Approval, SageMakerRegistry
 from chalicelib.aws.training import SageMakerTraining
 from chalicelib.aws.transform import SageMakerTransform
-from chalicelib.errors import AccessDenied, RequestRefused, ResourceNotFound
+from chalicelib.errors import AccessDenied, RequestRefused, ResourceNotFound, Unavailable
 from tests.unit.datasets.world import LIVE, NEXT, World, good
 
 
@@ -111,3 +112,9 @@ def test_a_name_that_is_there_is_success_and_a_model_not_seen_yet_may_pass() -> 
     missing = Answering(client_error("ValidationException", 'Could not find model "m"'))
     with pytest.raises(ResourceNotFound):
         SageMakerEndpoints(missing).ensure_config("m", "m", Serverless(2048, 5), {})
+
+
+def test_two_who_change_a_package_at_once_may_try_again() -> None:
+    client = Answering(client_error("ConflictException", "There was a conflict"))
+    with pytest.raises(Unavailable, match="try again"):
+        SageMakerRegistry(client).decide("arn", Approval.APPROVED, "fine")
