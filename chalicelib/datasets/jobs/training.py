@@ -16,8 +16,10 @@ from chalicelib.datasets.parts import Parts
 from chalicelib.datasets.state import Move, Outcome, Phase, State, go, rest
 from chalicelib.errors import LimitReached, RequestRefused
 
-# After failures of the service, not of the data or the script: once more, under the next number.
+# After failures of the service, not of the script, or of data that was another for a while: once
+# more, under the next number.
 SERVICE_RETRIES = 1
+_DATA_CHANGED = "data changed: "  # how the job begins the reason (training_job/…/errors.py)
 LOOK_AGAIN = 60  # s; for instances that others of the account have in use
 
 
@@ -123,9 +125,17 @@ def _again(parts: Parts, state: State, job: TrainingJob) -> State | None:
         if chosen is not None:
             elsewhere = _on(replace(state, costs=costs, tries=0), chosen.instances)
             return start_attempt(parts, elsewhere, state.attempt + 1)
-    if shortage.of_the_service(job) and state.tries < SERVICE_RETRIES:
+    if state.tries >= SERVICE_RETRIES:
+        return None
+    if shortage.of_the_service(job) or _data_came_back(parts, state, job):
         return start_attempt(parts, replace(state, tries=state.tries + 1), state.attempt + 1)
     return None
+
+
+def _data_came_back(parts: Parts, state: State, job: TrainingJob) -> bool:
+    """Did the job meet other data than it was made for, which is gone again?"""
+    changed = _DATA_CHANGED in (job.reason or "")
+    return changed and look(parts.storage, state.dataset).is_version(state.version)
 
 
 def _why(job: TrainingJob) -> str:

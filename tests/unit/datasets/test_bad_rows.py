@@ -234,3 +234,24 @@ def test_data_put_right_while_the_job_starts_ends_it_and_is_trained_next() -> No
     ]
     assert [file.get("set_aside") for [file] in files] == [[7], None]
     assert len(world.jobs) == 2
+
+
+def test_data_that_was_another_while_the_job_started_is_trained_after_all() -> None:
+    world = World()
+    changed = Broken("AlgorithmError: data changed: a.csv has other content")
+    world.results = [changed, Trained()]
+    first = rows(1000)
+    world.put("a.csv", first)
+    world.ready()
+    world.until("Training")
+    world.put("a.csv", rows(1001))
+    world.put("a.csv", first)
+    status = world.settle()
+    assert (status["outcome"], len(world.jobs)) == ("Live", 2)
+
+    world = World()  # once: whatever is wrong else is said
+    world.results = [changed, changed]
+    world.drop(first)
+    assert world.status()["outcome"] == "Failed"
+    assert "data changed: a.csv has other content" in world.status()["message"]
+    assert len(world.jobs) == 2
