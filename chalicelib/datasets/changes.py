@@ -255,6 +255,10 @@ def ended(parts: Parts, state: State) -> State:
             _say(parts, package, change, Approval.REJECTED, "the rollback to it failed")
         model = Left(change.version, change.training_job, state.package or "")
         state = _rejected(state, model, change)
+    if not live and change.why is Why.HOSTING:  # that is no end of the model's, which is live
+        past = replace(state.past_of(change.version), outcome=Outcome.LIVE)
+        said = f"{change.training_job} is live"
+        state = state.remember(change.version, replace(past, message=said))
     return _resumed(state)
 
 

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.aws.endpoints import Instances, Serverless
 from chalicelib.errors import LimitReached, RequestRefused
 from tests.fakes.ticks import die
-from tests.unit.datasets.world import LIVE, NEXT, World, good
+from tests.unit.datasets.world import DATASET, LIVE, NEXT, World, good
 
 M5 = {"instance_type": "ml.m5.large", "count": 2}
 
@@ -169,6 +169,8 @@ def test_hosting_that_cannot_be_had_for_days_is_told_once(world: World) -> None:
     world.endpoints.none_of = {"ml.m5.large": LimitReached("0 ml.m5.large for endpoint usage")}
     change(world, M5)
     told, kinds = len(world.notifications.sent), world.happened()
+    [version] = world.datasets.history(DATASET, 20, None)["versions"]
+    assert (version["outcome"], version["is_live"]) == ("Live", True)
     assert world.notifications.kinds[-1] == "Failed"
     for _ in range(5):
         world.later(3700)
