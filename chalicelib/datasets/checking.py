@@ -23,7 +23,7 @@ LONGEST_LEASE = 960  # s; a little longer than the work function may run
 SLOWEST = 10_000_000  # bytes of rows a second that the slowest function reads
 # Without anything getting done: three quarters of an hour, which other large checks may take first.
 TRIES = 6
-LEFT_BEHIND = "other data took its place before its cost was approved: nothing was trained of it"
+LEFT_BEHIND = "other data took its place before its cost was approved"
 
 
 def step(parts: Parts, state: State) -> Move:

@@ -21,6 +21,7 @@ _UNDER_WAY = {
     "Verifying": "it goes live when it answers as it should, else what is live stays",
     "Deploying": "when it does not answer as it should, what was live before comes back",
 }
+_NOT_MADE_YET = "it starts by itself"  # whatever its job waits for
 # By outcome, once it is settled.
 _SETTLED = {
     "Live": "the next drop trains its successor",
@@ -36,6 +37,8 @@ def advice(state: State) -> str:
     """What is to be said behind the message; empty where that says what to do already."""
     if state.settled:
         says_so, told = "`pigeonhole " in state.message, _SETTLED.get(str(state.outcome))
+    elif state.phase == "Training" and state.message.startswith(f"{state.training_job}"):
+        says_so, told = False, _NOT_MADE_YET
     else:
         says_so, told = names.READY in state.message, _UNDER_WAY.get(str(state.phase))
     if told is None or says_so:

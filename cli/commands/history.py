@@ -19,6 +19,7 @@ from cli.target import find_target
 
 SHOWN = 20  # classes and files of one version
 UNTOLD = "not sent yet"
+GIVEN_UP = "other data took its place before anything became of it"
 
 
 def history(
@@ -126,7 +127,8 @@ def _became(entry: Mapping[str, Any]) -> Iterator[str]:
         if last.get("ended_by"):
             yield last["ended_by"]
     elif outcome is None:
-        yield f"{entry.get('phase') or 'under way'}: {entry['message']}"
+        phase = entry.get("phase")
+        yield f"{phase}: {entry['message']}" if phase else entry["message"] or GIVEN_UP
     if outcome not in (None, "Live", "AlreadyTrained") and not live:
         yield entry["message"]
     elif decision := entry.get("decision"):
@@ -176,8 +178,11 @@ def _many(count: int, thing: str, things: str | None = None) -> str:
 def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     data, decision = found["data"], found.get("decision")
     yield "Taken up", moment(found.get("began"))
-    outcome = found.get("outcome") or found.get("phase") or "unknown"
-    yield "Outcome", f"{outcome}: {found['message'].removeprefix(outcome.lower() + ': ')}"
+    outcome = found.get("outcome") or found.get("phase")
+    if outcome:
+        yield "Outcome", f"{outcome}: {found['message'].removeprefix(outcome.lower() + ': ')}"
+    else:
+        yield "Outcome", found["message"] or GIVEN_UP
     if data.get("summary"):
         yield "Data", data["summary"]
     if data.get("set_aside"):

@@ -125,6 +125,17 @@ def test_a_refusal_is_told_whole_and_harmless() -> None:
     assert "classes" not in text
 
 
+@pytest.mark.parametrize("message", ["other data took its place before its cost was approved", ""])
+def test_what_other_data_took_the_place_of_is_not_under_way(message: str) -> None:
+    left = refused(message) | {"outcome": None, "phase": None}
+    found = left | {"dataset": "letters", "data": {}, "registry": None, "events": []}
+    for parts in (overview(listed(left)), whole(found)):
+        told = words(printed(parts, 200))
+        assert "other data took its place before" in told
+        assert "under way" not in told
+        assert "unknown" not in told
+
+
 def test_older_versions_and_unsent_notices_are_not_passed_over() -> None:
     notice = {"kind": "Refused", "version": "aa" * 32, "sent": None}
     found = listed(entry(), next="aa" * 32, notices=[notice])

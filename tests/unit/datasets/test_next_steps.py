@@ -52,6 +52,18 @@ def test_what_waits_says_how_to_start(world: World) -> None:
     assert f"put CSVs or images under datasets/{DATASET}/" in world.status()["message"]
 
 
+def test_a_job_that_is_not_there_yet_has_no_log_to_look_at(world: World) -> None:
+    world.training.limits["ml.m5.xlarge"] = "You have exceeded the limit"
+    world.put("a.csv", good())
+    world.ready()
+    world.until("Training")
+    for _ in range(4):
+        world.step()
+    message = world.status()["message"]
+    assert "are in use" in message
+    assert message.endswith("; it starts by itself")
+
+
 def test_what_is_trained_already_says_how_to_train_it_again(world: World) -> None:
     world.drop(good())
     assert "`pigeonhole retrain fm`" in world.drop(good())["message"]
