@@ -217,6 +217,34 @@ def test_going_back_ends_the_same_whoever_dies_or_cuts_in(trouble: str) -> None:
             return
 
 
+@pytest.mark.parametrize("trouble", ["killed", "another"])
+def test_taking_a_rejected_model_back_ends_the_same_whoever_dies_or_cuts_in(trouble: str) -> None:
+    """Back to a champion that was itself rejected while it was live."""
+    for n in count(1):
+        world = World()
+        world.drop(good(1))
+        world.registry.decide(next(iter(world.registry.packages)), "Rejected", "odd")
+        world.settle()
+        world.put("a.csv", good(2))
+        world.ready()
+        world.until("Deploying")
+        while world.endpoints.endpoints[LIVE].status != "Updating":
+            assert world.step()
+        world.datasets.reject(DATASET, "anna", "no")
+        world.tick.at = world.tick.count + n
+        world.tick.then = die if trouble == "killed" else world.reconcile
+        status = world.settle()
+        assert (status["outcome"], status["decided_by"]) == ("Rejected", "anna")
+        assert world.endpoints.endpoints[LIVE].config == world.jobs[0]
+        approvals = [package.approval for package in world.registry.packages.values()]
+        assert approvals == ["Rejected", "Rejected"]
+        told = [kind for kind, _ in world.happened()[status["version"]]]
+        assert told.count("Rejected") == 1
+        if world.tick.then is not None:
+            assert n > 12
+            return
+
+
 def test_a_first_model_that_fails_live_leaves_no_endpoint() -> None:
     world = World()
     world.runtime.apart[LIVE] = 0.1
