@@ -127,7 +127,7 @@ def test_a_refusal_is_told_whole_and_harmless() -> None:
 
 @pytest.mark.parametrize("message", ["other data took its place before its cost was approved", ""])
 def test_what_other_data_took_the_place_of_is_not_under_way(message: str) -> None:
-    left = refused(message) | {"outcome": None, "phase": None}
+    left = refused(message) | {"outcome": None, "phase": None, "reports": {}}
     found = left | {"dataset": "letters", "data": {}, "registry": None, "events": []}
     for parts in (overview(listed(left)), whole(found)):
         told = words(printed(parts, 200))
