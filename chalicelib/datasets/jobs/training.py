@@ -109,7 +109,12 @@ def _ended(parts: Parts, state: State, job: TrainingJob) -> Move:
             return published
         told = published
     message += shortage.note(state.costs.refused)
-    return go(told.settle(Phase.FAILED, Outcome.FAILED, message))
+    ended = told.settle(Phase.FAILED, Outcome.FAILED, message)
+    if _met_other_data(job) and not look(parts.storage, state.dataset).is_version(state.version):
+        # It was no fault of this data: where it comes back, it is trained.
+        version = state.version or ""
+        ended = ended.remember(version, replace(ended.past_of(version), outcome=None))
+    return go(ended)
 
 
 def _again(parts: Parts, state: State, job: TrainingJob) -> State | None:
@@ -127,15 +132,16 @@ def _again(parts: Parts, state: State, job: TrainingJob) -> State | None:
             return start_attempt(parts, elsewhere, state.attempt + 1)
     if state.tries >= SERVICE_RETRIES:
         return None
-    if shortage.of_the_service(job) or _data_came_back(parts, state, job):
+    came_back = _met_other_data(job) and look(parts.storage, state.dataset).is_version(
+        state.version
+    )
+    if came_back or shortage.of_the_service(job):
         return start_attempt(parts, replace(state, tries=state.tries + 1), state.attempt + 1)
     return None
 
 
-def _data_came_back(parts: Parts, state: State, job: TrainingJob) -> bool:
-    """Did the job meet other data than it was made for, which is gone again?"""
-    changed = _DATA_CHANGED in (job.reason or "")
-    return changed and look(parts.storage, state.dataset).is_version(state.version)
+def _met_other_data(job: TrainingJob) -> bool:
+    return _DATA_CHANGED in (job.reason or "")
 
 
 def _why(job: TrainingJob) -> str:

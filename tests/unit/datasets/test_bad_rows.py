@@ -255,3 +255,18 @@ def test_data_that_was_another_while_the_job_started_is_trained_after_all() -> N
     assert world.status()["outcome"] == "Failed"
     assert "data changed: a.csv has other content" in world.status()["message"]
     assert len(world.jobs) == 2
+
+
+def test_data_that_comes_back_after_its_job_met_other_data_is_trained() -> None:
+    world = World()
+    world.results = [Broken("AlgorithmError: data changed: a.csv has other content")]
+    first = rows(1000)
+    world.put("a.csv", first)
+    world.ready()
+    world.until("Training")
+    world.put("a.csv", rows(1001))
+    assert world.settle()["outcome"] == "Live"
+    world.put("a.csv", first)
+    status = world.settle()
+    assert (status["outcome"], len(world.jobs)) == ("Live", 3)
+    assert status["version"] == look(world.storage, DATASET).version
