@@ -14,7 +14,7 @@ from chalicelib.datasets.gate import deciding
 from chalicelib.datasets.gate.deciding import PersonsWord
 from chalicelib.datasets.jobs import publishing
 from chalicelib.datasets.parts import Parts
-from chalicelib.datasets.state import Move, Outcome, Past, Phase, State, go
+from chalicelib.datasets.state import Move, Outcome, Phase, State, go
 
 OPEN_TO_PEOPLE = 5  # newest models waiting for a person that are looked at in one step
 LOOKED_AT = 10  # approved models of older times, too
@@ -91,15 +91,18 @@ def _number(arn: str) -> int:
 def remembered(parts: Parts, state: State, package: Package) -> State | None:
     """The state that knows of the package's version, as of one that waits for a person.
 
-    None where it is not ours, or where another attempt of that version is known.
+    None where it is not ours. Where another attempt of that version is known, it takes its place.
     """
     version = package.properties.get("dataset_version", "")
     run = parts.names.parse_job(package.properties.get("training_job", ""))
     if run is None or run.name != state.dataset or run.hash12 != version[:12]:
         return None
-    if version in state.past:
-        return state if state.past[version].package == package.arn else None
-    note = Past(
+    past = state.past_of(version)
+    if past.package == package.arn:
+        return state
+    note = replace(
+        past,
+        by_person=False,
         attempt=run.attempt,
         outcome=Outcome.PENDING_APPROVAL,
         message="its approval is looked up in the model registry",

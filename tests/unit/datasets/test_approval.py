@@ -204,6 +204,27 @@ def test_a_model_is_named_by_version_or_job(world: World, which: str) -> None:
     assert world.settle()["champion"]["training_job"] == world.jobs[0]
 
 
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_an_earlier_attempt_of_the_same_data_can_be_approved_in_the_registry(
+    world: World, rolled_back: bool
+) -> None:
+    world.results = [Trained()] if rolled_back else [FEW]
+    world.drop(good(1))
+    world.datasets.retrain(DATASET)
+    world.settle()
+    wanted = world.jobs[0]
+    if rolled_back:  # from the second to the first: the second is approved again
+        world.datasets.rollback(DATASET, None, "bert", "")
+        world.settle()
+        wanted = world.jobs[1]
+    assert world.status()["champion"]["training_job"] != wanted
+    world.registry.caller = "anna"
+    arn = list(world.registry.packages)[world.jobs.index(wanted)]
+    world.registry.decide(arn, "Approved", "fine")
+    status = world.settle()
+    assert (status["champion"]["training_job"], status["decided_by"]) == (wanted, "anna")
+
+
 def test_what_is_not_there_cannot_be_decided_on(world: World) -> None:
     with pytest.raises(DatasetNotFound):
         approve(world)
