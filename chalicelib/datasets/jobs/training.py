@@ -19,7 +19,8 @@ from chalicelib.errors import LimitReached, RequestRefused
 # After failures of the service, not of the script, or of data that was another for a while: once
 # more, under the next number.
 SERVICE_RETRIES = 1
-_DATA_CHANGED = "data changed: "  # how the job begins the reason (training_job/…/errors.py)
+# How the job begins the reason (training_job/…/errors.py), and SageMaker where a file is gone.
+_DATA_CHANGED = ("data changed: ", "Data download failed")
 LOOK_AGAIN = 60  # s; for instances that others of the account have in use
 
 
@@ -141,7 +142,7 @@ def _again(parts: Parts, state: State, job: TrainingJob) -> State | None:
 
 
 def _met_other_data(job: TrainingJob) -> bool:
-    return _DATA_CHANGED in (job.reason or "")
+    return any(sign in (job.reason or "") for sign in _DATA_CHANGED)
 
 
 def _why(job: TrainingJob) -> str:

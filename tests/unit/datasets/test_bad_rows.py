@@ -257,9 +257,16 @@ def test_data_that_was_another_while_the_job_started_is_trained_after_all() -> N
     assert len(world.jobs) == 2
 
 
-def test_data_that_comes_back_after_its_job_met_other_data_is_trained() -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "AlgorithmError: data changed: a.csv has other content, exit code: 1",
+        "ClientError: Data download failed:a.csv: NoSuchKey",
+    ],
+)
+def test_data_that_comes_back_after_its_job_met_other_data_is_trained(reason: str) -> None:
     world = World()
-    world.results = [Broken("AlgorithmError: data changed: a.csv has other content")]
+    world.results = [Broken(reason)]
     first = rows(1000)
     world.put("a.csv", first)
     world.ready()
