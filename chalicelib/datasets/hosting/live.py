@@ -87,7 +87,7 @@ class Change:
     leaving: tuple[Left, ...] = ()
     hosting: Mapping[str, Any] | None = None
     again: bool = False
-    outcome: str | None = None  # "Live" | "Failed"
+    outcome: str | None = None  # "Live" | "Failed" | "Rejected"
     message: str = ""
     ended: str | None = None
 
