@@ -119,12 +119,12 @@ def test_a_card_that_is_refused_is_left_out(world: World) -> None:
 
 
 def test_a_failed_job_leaves_its_reason(world: World) -> None:
-    world.results = [Broken("AlgorithmError: data changed: a.csv has 3 bytes")]
+    world.results = [Broken("AlgorithmError: out of memory at epoch 3")]
     status = world.drop(good())
     assert status["report"].endswith(f"/{world.jobs[0]}/failure.txt")
-    assert "data changed: a.csv has 3 bytes" in world.report()
+    assert "out of memory at epoch 3" in world.report()
     document = json.loads(folder(world)["failure.json"])
-    assert document["reason"] == "AlgorithmError: data changed: a.csv has 3 bytes"
+    assert document["reason"] == "AlgorithmError: out of memory at epoch 3"
 
 
 def test_a_failed_job_that_drew_a_page_shows_it(world: World) -> None:
