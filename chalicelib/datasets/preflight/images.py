@@ -112,8 +112,6 @@ def read_folders(
     _loose(images, prefix, objects, sealed)
     for archive in zips:
         _zipped(images, archive)
-    if sum(len(archive.found.images) for archive in zips) > MOST_IN_ZIPS:
-        images.problems.append(Problem("", f"more than {MOST_IN_ZIPS:,} images in zips"))
     _check_labels(images)
     return images
 

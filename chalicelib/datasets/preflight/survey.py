@@ -13,6 +13,7 @@ from chalicelib.aws.storage import Storage, StoredObject
 from chalicelib.datasets.content import Content
 from chalicelib.datasets.preflight.csvfile import LARGEST_UNPACKED, too_long_to_read
 from chalicelib.datasets.preflight.folders import is_image
+from chalicelib.datasets.preflight.images import MOST_IN_ZIPS
 from chalicelib.datasets.preflight.problem import Problem, some
 from chalicelib.datasets.preflight.zips import Zip, look_into
 from chalicelib.datasets.settings.settings_file import (
@@ -72,7 +73,16 @@ class _Surveyor:
         if self._too_large(content):
             return result
         plain = [s for s in content.data if not s.key.lower().endswith(".zip")]
-        zips = [self._look(s) for s in content.data if s.key.lower().endswith(".zip")]
+        zips: list[Archive] = []
+        files = 0
+        for stored in content.data:
+            if not stored.key.lower().endswith(".zip"):
+                continue
+            zips.append(self._look(stored))
+            files += len(zips[-1].found.images) + len(zips[-1].found.others)
+            if files > MOST_IN_ZIPS:  # the directories of all must fit in memory
+                result.wrong("", f"more than {MOST_IN_ZIPS:,} files in zips: make several datasets")
+                return result
         with_rows = [z for z in zips if z.found.csvs and not _has_images(z.found)]
         with_images = [z for z in zips if _has_images(z.found)]
         if (plain or with_rows) and (content.images or with_images):

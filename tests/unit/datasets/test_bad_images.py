@@ -9,6 +9,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from chalicelib.datasets.content import look
+from chalicelib.datasets.preflight import survey
 from chalicelib.datasets.preflight.preflight import Asked, Preflight
 from tests.unit.datasets.pictures import folders, zipped
 from tests.unit.datasets.world import DATASET, World
@@ -71,3 +72,13 @@ def test_no_class_vanishes() -> None:
     files = folders("cat", "dog", each=50) | {"emu/1.png": b""}
     report = checked(files)
     assert "no file of class 'emu' is an image" in report["summary"]
+
+
+def test_zips_of_more_files_than_fit_in_memory_are_not_all_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(survey, "MOST_IN_ZIPS", 30)
+    zips = {f"{name}.zip": zipped(photos(10, 0)) for name in "abc"}
+    assert checked({"a.zip": zips["a.zip"]})["ok"]
+    report = checked(zips | {"z.zip": b"never looked at"})
+    assert report["summary"] == "refused: more than 30 files in zips: make several datasets"
