@@ -198,6 +198,7 @@ def approve(parts: Parts, state: State, who: str, reason: str) -> State:
         settled=False,
         outcome=None,
         awaits=None,
+        trained_at=iso(parts.clock()),
         decided_by=who,
         decided_why=reason or None,
         message=f"{who} approved the cost of {state.training_job}{because}",

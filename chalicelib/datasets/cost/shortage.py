@@ -24,6 +24,8 @@ _CAPACITY = re.compile(
     r"(?!AlgorithmError|ClientError)(CapacityError|.{0,40}insufficient\s?(instance\s?)?capacity)",
     re.IGNORECASE,
 )
+LONGEST_WAIT = 3600  # s, for a limit that is not understood
+LONGEST_SAID = 200  # characters
 WHAT_TO_DO = (
     "Ask for more in AWS Service Quotas (Amazon SageMaker, “… for training job usage”), or name "
     'other instances (`"instances"` in dataset.json, PIGEONHOLE_TRAINING_INSTANCE_TYPE, '
@@ -41,6 +43,13 @@ def too_small(said: str) -> str | None:
     what = match["what"].removeprefix("for ").removeprefix("training-job/")
     named = "" if what.startswith("ml.") else f" of {what}"
     return f"the account's limit{named} is {match['limit']}"
+
+
+def too_long(said: str, seconds: float) -> str | None:
+    """Why there is no more waiting after so long: nobody knows what limit it is, or how high."""
+    if _LIMIT.search(said) is not None or seconds < LONGEST_WAIT:
+        return None
+    return f"SageMaker has refused it for {seconds / 60:.0f} minutes ({said[:LONGEST_SAID]})"
 
 
 def of_capacity(job: TrainingJob) -> str | None:

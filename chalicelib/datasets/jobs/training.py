@@ -81,7 +81,8 @@ def _on(state: State, instances: Instances) -> State:
 
 def _beyond_limit(parts: Parts, state: State, said: str) -> Move:
     """No job was made: the same name may have other instances, or wait for these."""
-    why = shortage.too_small(said)
+    waited = parts.seconds_since(state.trained_at) if state.trained_at else 0.0
+    why = shortage.too_small(said) or shortage.too_long(said, waited)
     if why is None:
         message = (
             f"{state.training_job} waits for {state.instances}: as many as the account may have "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from chalicelib.aws.registry import Approval
 from chalicelib.errors import Conflict
 from tests.fakes.ticks import die
-from tests.unit.datasets.test_budget import enter, entry, month, stage
+from tests.unit.datasets.test_budget import GPU, NEXT_GPU, enter, entry, gpus, month, stage
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, good
 
 
@@ -155,6 +156,16 @@ def test_an_approval_counts_for_what_a_job_costs_with_all_its_attempts(world: Wo
     assert runtime < 1000
     spent = month(world).jobs[first].spent or 0
     assert spent + 0.23 * (runtime + 300) / 3600 <= most + 0.01
+
+
+def test_a_limit_that_nobody_understands_is_not_waited_for_for_ever(world: World) -> None:
+    gpus(world)
+    world.training.limits[GPU] = "You have reached a limit of a kind unheard of"
+    world.drop(good(1))
+    status = world.status()
+    assert (status["outcome"], status["instances"]) == ("Live", f"1 x {NEXT_GPU}")
+    assert "a kind unheard of" in status["instances_refused"][f"1 x {GPU}"]
+    assert world.now - datetime(2026, 11, 21, 10, tzinfo=UTC) < timedelta(hours=2)
 
 
 def test_a_job_that_nobody_made_holds_no_money_for_ever(world: World) -> None:
