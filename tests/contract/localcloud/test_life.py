@@ -24,6 +24,7 @@ Resources:
     Properties: {QueueName: kept-by-the-stack}
 """
 ADDRESS = "127.0.0.1"
+MESSAGE = "a message to keep"  # words that stand nowhere else in the saved state
 WORKER = """
 import os
 def handler(event, context):
@@ -54,7 +55,7 @@ def fill(cloud: LocalCloud) -> None:
     stacks.get_waiter("stack_create_complete").wait(StackName="kept", WaiterConfig={"Delay": 1})
     sqs = cloud.client("sqs")
     url = sqs.get_queue_url(QueueName="kept-by-the-stack")["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody="kept")
+    sqs.send_message(QueueUrl=url, MessageBody=MESSAGE)
 
 
 def contents(cloud: LocalCloud) -> dict[str, Any]:
@@ -86,14 +87,14 @@ KEPT = {
     "versions": 2,
     "item": "1",
     "stack": "CREATE_COMPLETE",
-    "message": "kept",
+    "message": MESSAGE,
 }
 
 
 def saved(cloud: LocalCloud) -> bool:
     """Whether everything of `fill` is on disk."""
     folder = cloud.home.ministack / "state"
-    wanted = {"s3": "kept", "dynamodb": "one", "sqs": '"kept"', "cloudformation": "CREATE_COMPLETE"}
+    wanted = {"s3": "kept", "dynamodb": "one", "sqs": MESSAGE, "cloudformation": "CREATE_COMPLETE"}
     files = {name: folder / f"{name}.json" for name in wanted}
     return all(f.exists() and wanted[name] in f.read_text() for name, f in files.items())
 
