@@ -2,9 +2,9 @@
 
 The containers' tests run in the containers' own environments with nothing but pytest beside them,
 those of other clients (the SageMaker SDK, the AWS CLI) in `.venvs/clients`; all other tests run in
-`.venv`. Three groups run at a time: the end-to-end tests wait more than they
-compute. A group's output is printed when it ends. The last line is `N passed, N failed`. Exit
-status: 0 when nothing failed.
+`.venv`. Four groups run at a time: the end-to-end tests wait more than they compute, so they are
+three groups, each with a local cloud of its own. A group's output is printed when it ends. The last
+line is `N passed, N failed`. Exit status: 0 when nothing failed.
 
     .venv/bin/python .ci/test.py [pytest arguments]
 """
@@ -26,7 +26,7 @@ REPO = Path(__file__).resolve().parents[1]
 VENVS = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs")
 CONTAINERS = {"serving": "serving", "training_job": "training"}
 NO_TESTS_COLLECTED = 5
-AT_ONCE = 3
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,12 @@ def groups() -> list[Group]:
     """What to run, in the order of their start: the longest, then unit and contract tests."""
     own = Path(sys.executable)
     clients = VENVS / "clients" / "bin" / "python"
+    local = REPO / "tests" / "local"
+    whole = sorted(local.glob("test_*.py"))
     found = [
-        Group("end-to-end tests on a local cloud", [REPO / "tests" / "local"], own),
+        Group("end-to-end tests on a local cloud", whole[::2], own),
+        Group("end-to-end tests on another local cloud", whole[1::2], own),
+        Group("end-to-end tests on a local cloud in trouble", [local / "trouble"], own),
         Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
         Group("tests of the local cloud's page in a browser", [REPO / "tests" / "browser"], own),
     ]
