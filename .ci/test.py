@@ -56,6 +56,7 @@ def groups() -> list[Group]:
         folder = REPO / "tests" / level
         parts = sorted(p for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__")
         rest = [part for part in parts if part.name not in CONTAINERS]
+        rest += sorted(folder.glob("test_*.py"))
         if rest:
             found.append(Group(f"{level} tests", rest, own))
         for part in parts:
