@@ -10,9 +10,12 @@ import json
 import os
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
+
+import pytest
 
 from localcloud.trouble import Rule, Rules
 from tests.local.conftest import Cloud, wait_for
@@ -20,6 +23,7 @@ from tests.local.conftest import Cloud, wait_for
 ALL = os.environ.get("PIGEONHOLE_TROUBLE") == "all"  # all there is, not CI's part of it
 SIDE = 8  # pixels
 TRAIN_ROWS, TEST_ROWS = 200, 210  # fewer held-out rows than 200: a person would have to approve
+AFTERMATH = 20  # s, for what a run leaves behind it to be written
 PATIENCE = 400  # s, until a drop must have come to rest
 
 
@@ -61,11 +65,18 @@ class Subject:
         added = [self.rules.add(replace(rule)).number for rule in trouble]
         self.put(data)
         status = self.cloud.settled(self.name, self.cloud.ready(self.name), PATIENCE)
-        left = [rule for rule in self.rules.all() if rule.number in added]
-        for rule in left:
-            self.rules.clear(rule.number)
         self.check(status)
-        return status, [rule for rule in left if not rule.used]
+        # A run's record is written, and told of, behind the status.
+        with suppress(pytest.fail.Exception):
+            wait_for(lambda: not self._unused(added), "the trouble to strike", AFTERMATH)
+        left = self._unused(added)
+        for rule in self.rules.all():
+            if rule.number in added:
+                self.rules.clear(rule.number)
+        return status, left
+
+    def _unused(self, numbers: list[int]) -> list[Rule]:
+        return [r for r in self.rules.all() if r.number in numbers and not r.used]
 
     def check(self, status: dict[str, Any]) -> None:
         """One job a version, one registered model a job, and the right champion, live."""

@@ -33,19 +33,6 @@ def asked_by(world: World) -> list[str | None]:
     return [event.get("by") for event in told if event["kind"] == "RetrainingAsked"]
 
 
-def test_data_that_is_back_brings_the_model_that_was_live_not_a_later_one_that_was_rejected(
-) -> None:
-    world = World()
-    world.drop(good(1))
-    world.results = [Trained(accuracy=0.8, difference=-0.05)]
-    world.datasets.retrain(DATASET)
-    assert world.settle()["outcome"] == "Rejected"
-    assert world.drop(good(2))["outcome"] == "Live"
-    status = world.drop(good(1))
-    assert (status["outcome"], status["champion"]["training_job"]) == ("Live", world.jobs[0])
-    assert len(world.jobs) == 3
-
-
 def test_the_history_tells_who_asked(world: World) -> None:
     world.put("dataset.json", WEEKLY)
     world.drop(good())
