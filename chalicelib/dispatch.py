@@ -29,6 +29,7 @@ from chalicelib.aws.table import Mark, Table
 from chalicelib.clock import Clock, iso
 from chalicelib.delivery import Delivery, Invocation, Message
 from chalicelib.errors import InputRefused, NameRefused
+from chalicelib.sagemaker_names import SageMakerNames
 
 Reconcile = Callable[[str], None]
 Work = Callable[[Mapping[str, Any]], None]
@@ -63,7 +64,7 @@ class Dispatcher:
         clock: Clock,
         logger: Logger,
     ) -> None:
-        self._sagemaker = names.SageMakerNames(stage)
+        self._sagemaker = SageMakerNames(stage)
         self._reconcilers = reconcilers
         self._watchers = watchers
         self._workers = workers

@@ -38,6 +38,7 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.predict.choice import Champion, Choice
+from chalicelib.sagemaker_names import SageMakerNames
 from chalicelib.settings import Settings
 from chalicelib.uploads import unfinished
 
@@ -62,7 +63,7 @@ class Batches:
         logger: Logger,
     ) -> None:
         self._settings = settings
-        self._names = names.SageMakerNames(settings.stage)
+        self._names = SageMakerNames(settings.stage)
         self._table = table
         self._storage = storage
         self._queues = queues

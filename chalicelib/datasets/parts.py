@@ -14,7 +14,7 @@ from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import Training
 from chalicelib.clock import Clock
 from chalicelib.datasets.cost.ledger import Ledger
-from chalicelib.names import SageMakerNames
+from chalicelib.sagemaker_names import SageMakerNames
 from chalicelib.settings import Settings
 
 

@@ -25,6 +25,7 @@ from chalicelib.batches.service import Batches
 from chalicelib.batches.writer import ResultsWriter
 from chalicelib.errors import DatasetNotFound, ObjectNotFound, RevisionConflict
 from chalicelib.predict.choice import Choice
+from chalicelib.sagemaker_names import SageMakerNames
 from chalicelib.settings import Settings
 
 SETTINGS = Settings(
@@ -323,7 +324,7 @@ class World:
                 name = self.running()[0]
                 survived(partial(self.end_job, name))
                 self.transform.statuses[name] = "Completed"
-                run = names.SageMakerNames("local").parse_transform(name)
+                run = SageMakerNames("local").parse_transform(name)
                 assert run is not None
                 events.append(run.id)
             elif later:

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib import names
 from chalicelib.errors import NameRefused
-from chalicelib.names import Kind, Owner, SageMakerNames
+from chalicelib.names import Kind, Owner
+from chalicelib.sagemaker_names import SageMakerNames
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.aws.registry import Approval
 from chalicelib.errors import Conflict
 from tests.fakes.ticks import die
-from tests.unit.datasets.test_budget import GPU, NEXT_GPU, enter, entry, gpus, month, stage
+from tests.unit.datasets.budgeted import GPU, NEXT_GPU, enter, entry, gpus, month, stage
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, good
 
 
