@@ -284,6 +284,8 @@ class Datasets:
             if denied != state:
                 self._write(state, denied, 0 if item is None else item.revision)
             raise  # for SQS to retry, and to park in the end: the sweep looks again
+        if move.wake is None and not move.again and tidying.unfinished(move.state):
+            move = replace(move, wake=self._parts.settings.retry_seconds)
         after = self._woken(move)
         if item is None and not move.again and after.settled and after.champion is None:
             return False  # nothing was ever there: leave no item behind

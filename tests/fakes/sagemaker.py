@@ -18,7 +18,13 @@ from chalicelib.aws.endpoints import Answer, Capacity, Endpoint, Instances, Serv
 from chalicelib.aws.registry import Approval, Package
 from chalicelib.aws.storage import Storage
 from chalicelib.aws.training import TrainingJob
-from chalicelib.errors import LimitReached, RequestRefused, ResourceNotFound, Unavailable
+from chalicelib.errors import (
+    LimitReached,
+    RequestRefused,
+    ResourceNotFound,
+    Throttled,
+    Unavailable,
+)
 from tests.fakes.ticks import Ticks
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
@@ -196,6 +202,7 @@ class MemoryEndpoints:
         self.fail_on: set[str] = set()
         self.refusals: list[Exception] = []  # raised by the next creates of models
         self.none_of: dict[str, Exception] = {}  # instance type → raised by who asks for it
+        self.throttled = 0  # so many deletions of endpoints yet
         self.no_delete: Exception | None = None  # raised whenever a config or model is to go
         self._tick = tick or Ticks()
 
@@ -260,6 +267,9 @@ class MemoryEndpoints:
             return
         if self.endpoints[name].status in ("Creating", "Updating", "Deleting"):
             raise Unavailable(f"{name} takes no change now")
+        if self.throttled:
+            self.throttled -= 1
+            raise Throttled("Rate exceeded")
         self.endpoints[name].status = "Deleting"
         self._tick()
 

@@ -23,25 +23,37 @@ _BUSY = (EndpointStatus.CREATING, EndpointStatus.UPDATING, EndpointStatus.DELETI
 
 def step(parts: Parts, state: State) -> Move | None:
     """What to do about what lies about; None when there is nothing to be done now."""
-    if not state.untidy or state.stand_in or state.phase in (Phase.VERIFYING, Phase.DEPLOYING):
+    if not state.untidy or _in_use(state):
         return None
     name = parts.names.next_endpoint(state.dataset)
     beside = parts.endpoints.describe(name)
     if beside is not None and beside.status in _BUSY:
         return None  # its event comes, or the sweep
     if state.untidy == BESIDE:
-        if beside is not None:
+        try:
             _tried(parts, lambda: parts.endpoints.delete(name))
+        except Unavailable as error:
+            parts.logger.warning("tried again in a while", reason=str(error))
+            return None
         return go(replace(state, untidy=OLD))
     old = _old(parts, state)
     return Move(replace(state, untidy=0), again=True, then=partial(_delete, parts, old))
 
 
+def unfinished(state: State) -> bool:
+    """Is `…-next` still to be deleted? On instances it costs money every hour."""
+    return state.untidy == BESIDE and not _in_use(state)
+
+
+def _in_use(state: State) -> bool:
+    return bool(state.stand_in) or state.phase in (Phase.VERIFYING, Phase.DEPLOYING)
+
+
 def _tried(parts: Parts, delete: Callable[[], None]) -> None:
-    """What cannot be deleted costs nothing, and nobody has to wait for it."""
+    """What may not be deleted stops nothing. Raises Unavailable."""
     try:
         delete()
-    except (Unavailable, AccessDenied, RequestRefused) as error:
+    except (AccessDenied, RequestRefused) as error:
         parts.logger.warning("left lying about", reason=str(error))
 
 
@@ -69,8 +81,11 @@ def _old(parts: Parts, state: State) -> list[tuple[str, str | None]]:
 
 def _delete(parts: Parts, old: Sequence[tuple[str, str | None]]) -> None:
     """A model goes before its config, which tells of it: who dies between the two is made up
-    for."""
+    for. Neither costs anything, so nobody waits for them."""
     for config, model in old:
-        if model is not None:
-            _tried(parts, partial(parts.endpoints.delete_model, model))
-        _tried(parts, partial(parts.endpoints.delete_config, config))
+        try:
+            if model is not None:
+                _tried(parts, partial(parts.endpoints.delete_model, model))
+            _tried(parts, partial(parts.endpoints.delete_config, config))
+        except Unavailable as error:
+            parts.logger.warning("left lying about", reason=str(error))

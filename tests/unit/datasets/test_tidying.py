@@ -75,3 +75,11 @@ def test_what_may_not_be_deleted_stops_nothing() -> None:
     for value in range(7):
         assert world.drop(good(value + 2))["outcome"] == "Live"
     assert "sagemaker:DeleteModel" in world.log.getvalue()
+
+
+def test_a_verification_endpoint_that_cannot_go_now_goes_soon_after() -> None:
+    world = dropped(1)
+    world.endpoints.throttled = 3
+    assert world.drop(good(2))["outcome"] == "Live"
+    assert world.endpoints.throttled == 0
+    assert NEXT not in world.endpoints.endpoints
