@@ -24,7 +24,7 @@ ALL = os.environ.get("PIGEONHOLE_TROUBLE") == "all"  # all there is, not CI's pa
 SIDE = 8  # pixels
 TRAIN_ROWS, TEST_ROWS = 200, 210  # fewer held-out rows than 200: a person would have to approve
 AFTERMATH = 20  # s, for what a run leaves behind it to be written
-PATIENCE = 400  # s, until a drop must have come to rest
+PATIENCE = 900  # s, until a drop must have come to rest
 
 
 @cache
