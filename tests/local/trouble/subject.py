@@ -103,7 +103,27 @@ class Subject:
         return len(listed["Endpoints"]) == 1
 
 
+def given_up(cloud: Cloud, *names: str) -> list[dict[str, Any]]:
+    """The messages about these datasets in the dead-letter queues."""
+    listed: list[dict[str, Any]] = json.loads(cloud.command("dead-letters", "--json").stdout)
+    return [letter for letter in listed if any(name in letter["body"] for name in names)]
+
+
 def nothing_given_up(cloud: Cloud, *names: str) -> None:
     """No message about these datasets lies in a dead-letter queue; else the failure shows why."""
-    listed = json.loads(cloud.command("dead-letters", "--json").stdout)
-    assert [letter for letter in listed if any(name in letter["body"] for name in names)] == []
+    assert given_up(cloud, *names) == []
+
+
+def nothing_lost(cloud: Cloud, *names: str) -> None:
+    """A death ends all workers of a function, so that a message may die of others' deaths until it
+    is given up: then it says so, and sent back it changes nothing."""
+    letters = given_up(cloud, *names)
+    if not letters:
+        return
+    assert all("killed" in letter["cause"] for letter in letters), letters
+    before = {name: (cloud.dataset(name)["champion"], cloud.training_jobs(name)) for name in names}
+    cloud.command("replay", *(letter["id"] for letter in letters))
+    wait_for(lambda: not given_up(cloud, *names), "the messages to be sent back")
+    wait_for(lambda: all(cloud.dataset(name)["settled"] for name in names), "all to be settled")
+    after = {name: (cloud.dataset(name)["champion"], cloud.training_jobs(name)) for name in names}
+    assert after == before

@@ -15,7 +15,7 @@ import pytest
 from tests.local.conftest import Cloud
 from tests.local.trouble.conftest import Flow
 from tests.local.trouble.steps import Death, Step, dealt, operations
-from tests.local.trouble.subject import ALL, Subject, nothing_given_up
+from tests.local.trouble.subject import ALL, Subject, nothing_lost
 
 DATASETS = ("kill-ape", "kill-bee", "kill-cat")
 MANY = 4  # deaths a drop: with more, one message might be given up
@@ -112,7 +112,7 @@ def test_functions_killed_where_they_change_something_change_nothing_else(cloud:
         ]
     for done in lanes_done:
         done.result()
-    nothing_given_up(cloud, "kill-ape", "kill-bee")
+    nothing_lost(cloud, "kill-ape", "kill-bee")
 
 
 @pytest.mark.skipif(not ALL, reason="make test-trouble")
@@ -134,7 +134,7 @@ def test_functions_killed_at_any_step_change_nothing(cloud: Cloud, flow: Flow) -
     with ThreadPoolExecutor(len(DATASETS)) as lanes:
         for done in [lanes.submit(live, name) for name in DATASETS]:
             done.result()
-    nothing_given_up(cloud, *DATASETS)
+    nothing_lost(cloud, *DATASETS)
     print(f"{len(plan.died)} deaths; never came: {sorted(map(str, plan.missed))}")
     alike = {(death.step.function, death.step.operation, death.when) for death in plan.missed}
     died = {(death.step.function, death.step.operation, death.when) for death in plan.died}
