@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from rich.console import Console
 
 from cli.api import Api, DatasetStatus
+from cli.asking import caller, follow_asked
 from cli.commands.drop import print_outcome
-from cli.console import Waiting, interruptible, make_console
-from cli.follow import Asked, follow_dataset, goes_on, pause
+from cli.console import make_console
 from cli.target import Target, find_target
 
 DONE, NOT_DONE = 0, 1
@@ -66,26 +65,7 @@ def decided(
     reason: str,
 ) -> tuple[DatasetStatus, DatasetStatus]:
     """Say so, and follow until nothing is under way: the status at first, and in the end."""
-    api = Api.of(target)
-    said = api.decide(dataset, verb, version=version, reason=reason, by=caller())
+    said = Api.of(target).decide(dataset, verb, version=version, reason=reason, by=caller())
     if not said.settled:
         console.print(said.message)
-    waiting = Waiting(console)
-    with interruptible(console, goes_on(target)), waiting:
-        status = follow_dataset(
-            api,
-            target.client("logs"),
-            dataset,
-            ready=Asked(),
-            waiting=waiting,
-            sleep=pause(0.5 if target.local else 3),
-        )
-    return said, status
-
-
-def caller() -> str:
-    """What the operating system calls who runs the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "somebody"
+    return said, follow_asked(target, console, dataset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.api import Api, Change, DatasetStatus
-from cli.commands.approve import caller
+from cli.asking import caller
 from cli.console import Waiting, interruptible, make_console
 from cli.follow import PHASES, Sleep, goes_on, patient, pause
 from cli.target import find_target

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
 
 from chalicelib import names
 from chalicelib.datasets.cost import budget
-from tests.fakes.ticks import die
+from tests.unit.datasets.enduring import survives_company, survives_deaths
 from tests.unit.datasets.world import LIVE, NEXT, Broken, Trained, World, good
 
 
@@ -127,38 +126,12 @@ SCENES = [
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_killed_after_any_effect_it_ends_the_same(scene: Callable[[World], None]) -> None:
-    undisturbed = World()
-    scene(undisturbed)
-    start = undisturbed.tick.count
-    undisturbed.settle()
-    expected = outcome(undisturbed)
-    for n in count(start + 1):
-        world = World()
-        scene(world)
-        world.tick.at, world.tick.then = n, die
-        world.settle()
-        assert outcome(world) == expected, f"killed after effect {n}"
-        if world.tick.then is not None:
-            assert n > start + 15
-            return
+    survives_deaths(scene, outcome, effects=15)
 
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_two_at_once_end_the_same(scene: Callable[[World], None]) -> None:
-    undisturbed = World()
-    scene(undisturbed)
-    start = undisturbed.tick.count
-    undisturbed.settle()
-    expected = outcome(undisturbed)
-    for n in count(start + 1):
-        world = World()
-        scene(world)
-        world.tick.at, world.tick.then = n, world.reconcile
-        world.settle()
-        assert outcome(world) == expected, f"another one cut in after effect {n}"
-        assert world.queues.sent == undisturbed.queues.sent
-        if world.tick.then is not None:
-            return
+    survives_company(scene, lambda world: (outcome(world), world.queues.sent))
 
 
 def test_a_check_that_could_not_be_asked_for_is_asked_for_when_the_event_comes_again() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from tests.fakes.ticks import die, survived
+from tests.unit.datasets.enduring import survives_company, survives_deaths
 from tests.unit.datasets.test_crashes import outcome
 from tests.unit.datasets.world import DATASET, Broken, Trained, World, good
 
@@ -68,42 +69,14 @@ SCENES = [
 ]
 
 
-def undisturbed(scene: Callable[[World], None]) -> tuple[World, int]:
-    """How it ends by itself, and how many effects the scene took to set."""
-    world = World()
-    scene(world)
-    start = world.tick.count
-    world.settle()
-    return world, start
-
-
 @pytest.mark.parametrize("scene", SCENES)
 def test_killed_after_any_effect_it_ends_the_same(scene: Callable[[World], None]) -> None:
-    model, start = undisturbed(scene)
-    expected = outcome(model)
-    for n in count(start + 1):
-        world = World()
-        scene(world)
-        world.tick.at, world.tick.then = n, die
-        world.settle()
-        assert outcome(world) == expected, f"killed after effect {n}"
-        if world.tick.then is not None:
-            assert n > start + 4
-            return
+    survives_deaths(scene, outcome, effects=4)
 
 
 @pytest.mark.parametrize("scene", [judged_again, rejected_on_its_way, of_older_times])
 def test_two_at_once_end_the_same(scene: Callable[[World], None]) -> None:
-    model, start = undisturbed(scene)
-    expected = outcome(model)
-    for n in count(start + 1):
-        world = World()
-        scene(world)
-        world.tick.at, world.tick.then = n, world.reconcile
-        world.settle()
-        assert outcome(world) == expected, f"another one cut in after effect {n}"
-        if world.tick.then is not None:
-            return
+    survives_company(scene, outcome)
 
 
 def approve(world: World) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import pytest
 
 from chalicelib.aws.endpoints import Instances, Serverless
 from chalicelib.errors import LimitReached, RequestRefused
-from tests.fakes.ticks import die
+from tests.unit.datasets.enduring import survives_deaths
 from tests.unit.datasets.world import DATASET, LIVE, NEXT, World, good
 
 M5 = {"instance_type": "ml.m5.large", "count": 2}
@@ -257,17 +256,4 @@ def outcome(world: World) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scene", [to_instances, to_serverless])
 def test_killed_after_any_effect_it_ends_the_same(scene: Callable[[World], None]) -> None:
-    undisturbed = World()
-    scene(undisturbed)
-    start = undisturbed.tick.count
-    undisturbed.settle()
-    expected = outcome(undisturbed)
-    for n in count(start + 1):
-        world = World()
-        scene(world)
-        world.tick.at, world.tick.then = n, die
-        world.settle()
-        assert outcome(world) == expected, f"killed after effect {n}"
-        if world.tick.then is not None:
-            assert n > start + 8
-            return
+    survives_deaths(scene, outcome, effects=8)
