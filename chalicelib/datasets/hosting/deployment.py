@@ -174,7 +174,7 @@ def _deploy(parts: Parts, state: State) -> Move:  # noqa: PLR0911 - one a state 
     if endpoint.status in BROKEN:
         return _broken(parts, state, endpoint)
     if endpoint.status != EndpointStatus.IN_SERVICE:
-        return rest(state, wake=LOOK_AGAIN)
+        return rest(on_its_way(parts, state, endpoint, state.config), wake=LOOK_AGAIN)
     if endpoint.config != state.config:
         return _change(parts, state, endpoint)
     wrong = answered(parts, state, name, job)
@@ -200,6 +200,13 @@ def answered(parts: Parts, state: State, endpoint: str, job: str) -> Move | str:
 
 def asked(parts: Parts, state: State) -> State:
     return replace(state, asked_at=iso(parts.clock()))
+
+
+def on_its_way(parts: Parts, state: State, endpoint: Endpoint, config: str) -> State:
+    """With when it was asked for, also where who asked died before noting it."""
+    if state.asked_at is None and endpoint.pending == config:
+        return asked(parts, state)
+    return state
 
 
 def _broken(parts: Parts, state: State, endpoint: Endpoint) -> Move:

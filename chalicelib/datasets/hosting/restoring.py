@@ -57,7 +57,8 @@ def _step(  # noqa: PLR0911 - one a state of the endpoint
     if endpoint.status in BROKEN:
         return _anew(parts, state, champion, endpoint)
     if endpoint.status != EndpointStatus.IN_SERVICE:
-        return rest(state, wake=LOOK_AGAIN)
+        known = deployment.on_its_way(parts, state, endpoint, champion.served_by)
+        return rest(known, wake=LOOK_AGAIN)
     if endpoint.config != champion.served_by:
         return _change(parts, state, champion, endpoint)
     wrong = deployment.answered(parts, state, name, champion.training_job)

@@ -75,6 +75,27 @@ def test_a_silent_rollback_is_noticed_and_the_champion_verified(world: World) ->
     assert world.runtime.asked[-1] == (LIVE, world.jobs[0])
 
 
+def test_a_silent_rollback_is_noticed_where_who_asked_for_the_update_died(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.until("Verifying")
+    update = world.endpoints.update
+
+    def dies_after(name: str, config: str) -> None:
+        update(name, config)
+        die()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.endpoints, "update", dies_after)
+        while world.endpoints.endpoints[LIVE].status != "Updating":
+            world.step()
+    world.endpoints.fail_on.add(world.jobs[1])
+    world.endpoints.advance()
+    world.endpoints.fail_on.clear()
+    assert "by itself" in world.settle()["message"]
+    stays(world)
+
+
 def test_a_champion_that_answers_no_more_is_told(world: World) -> None:
     world.until("Deploying")
     world.runtime.apart[LIVE] = 0.1
