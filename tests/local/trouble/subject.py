@@ -23,7 +23,7 @@ from tests.local.conftest import Cloud, wait_for
 ALL = os.environ.get("PIGEONHOLE_TROUBLE") == "all"  # all there is, not CI's part of it
 SIDE = 8  # pixels
 TRAIN_ROWS, TEST_ROWS = 200, 210  # fewer held-out rows than 200: a person would have to approve
-AFTERMATH = 20  # s, for what a run leaves behind it to be written
+AFTERMATH = 60  # s, for what a run leaves behind it to be written
 PATIENCE = 900  # s, until a drop must have come to rest
 
 

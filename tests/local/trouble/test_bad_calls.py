@@ -18,9 +18,12 @@ from tests.local.trouble.subject import ALL, PATIENCE, Subject, nothing_given_up
 pytestmark = pytest.mark.skipif(not ALL, reason="make test-trouble")
 LONGER_THAN_BOTOCORE = 5  # it tries four times
 KINDS = ("throttle", "error-500", "lose-reply")
+# What is kept of an earlier model: asked for again it is refused as there already, and the reply
+# that `lose-reply` loses is that of a call that took effect.
+KEPT = ("sagemaker:CreateModel", "sagemaker:CreateEndpointConfig")
 
 
-def troubles(steps: list[Step], dataset: str, shift: int) -> list[Rule]:
+def troubles(steps: list[Step], dataset: str, shift: int, kept: tuple[str, ...] = ()) -> list[Rule]:
     """Each operation of SageMaker goes wrong for a while; by another kind with another shift."""
     operations = sorted({s.operation for s in steps if s.operation.startswith("sagemaker:")})
     kinds = cycle(KINDS[shift:] + KINDS[:shift])
@@ -34,6 +37,7 @@ def troubles(steps: list[Step], dataset: str, shift: int) -> list[Rule]:
             times=1 if kind == "lose-reply" else LONGER_THAN_BOTOCORE,
         )
         for operation, kind in zip(operations, kinds, strict=False)
+        if kind != "lose-reply" or operation not in kept
     ]
 
 
@@ -46,7 +50,7 @@ def test_calls_of_sagemaker_that_go_wrong_change_nothing(
     assert [rule.pattern for rule in missed] == []
     calm = flow.subject
     for data in (2, 1):
-        _, missed = calm.drop(data, troubles(flow.to_switch, calm.name, shift))
+        _, missed = calm.drop(data, troubles(flow.to_switch, calm.name, shift, KEPT))
         assert [rule.pattern for rule in missed] == []
     nothing_given_up(cloud, subject.name, calm.name)
 
