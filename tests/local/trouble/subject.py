@@ -23,7 +23,7 @@ from tests.local.conftest import Cloud, wait_for
 ALL = os.environ.get("PIGEONHOLE_TROUBLE") == "all"  # all there is, not CI's part of it
 SIDE = 8  # pixels
 TRAIN_ROWS, TEST_ROWS = 200, 210  # fewer held-out rows than 200: a person would have to approve
-AFTERMATH = 60  # s, for what a run leaves behind it to be written
+AFTERMATH = 20  # s, for what a run leaves behind it to be written
 PATIENCE = 900  # s, until a drop must have come to rest
 
 
@@ -57,7 +57,9 @@ class Subject:
         self.cloud.put(f"datasets/{self.name}/a_train.csv", rows(TRAIN_ROWS, data))
         self.data = data
 
-    def drop(self, data: int, trouble: Iterable[Rule] = ()) -> tuple[dict[str, Any], list[Rule]]:
+    def drop(
+        self, data: int, trouble: Iterable[Rule] = (), aftermath: float = AFTERMATH
+    ) -> tuple[dict[str, Any], list[Rule]]:
         """Drop data number so much, live through the trouble, and check what must be true.
 
         Gives the status and the rules that never struck; they are ended.
@@ -68,7 +70,7 @@ class Subject:
         self.check(status)
         # A run's record is written, and told of, behind the status.
         with suppress(pytest.fail.Exception):
-            wait_for(lambda: not self._unused(added), "the trouble to strike", AFTERMATH)
+            wait_for(lambda: not self._unused(added), "the trouble to strike", aftermath)
         left = self._unused(added)
         for rule in self.rules.all():
             if rule.number in added:

@@ -16,6 +16,7 @@ from tests.local.trouble.steps import FUNCTIONS, Step
 from tests.local.trouble.subject import ALL, PATIENCE, Subject, nothing_given_up
 
 pytestmark = pytest.mark.skipif(not ALL, reason="make test-trouble")
+AFTERMATH = 60  # s, for the tidying behind a run, which is throttled as well
 LONGER_THAN_BOTOCORE = 5  # it tries four times
 KINDS = ("throttle", "error-500", "lose-reply")
 # What is kept of an earlier model: asked for again it is refused as there already, and the reply
@@ -46,11 +47,11 @@ def test_calls_of_sagemaker_that_go_wrong_change_nothing(
     cloud: Cloud, flow: Flow, shift: int
 ) -> None:
     subject = Subject(cloud, f"bad-dog-{shift}")
-    _, missed = subject.drop(1, troubles(flow.to_train, subject.name, shift))
+    _, missed = subject.drop(1, troubles(flow.to_train, subject.name, shift), AFTERMATH)
     assert [rule.pattern for rule in missed] == []
     calm = flow.subject
     for data in (2, 1):
-        _, missed = calm.drop(data, troubles(flow.to_switch, calm.name, shift, KEPT))
+        _, missed = calm.drop(data, troubles(flow.to_switch, calm.name, shift, KEPT), AFTERMATH)
         assert [rule.pattern for rule in missed] == []
     nothing_given_up(cloud, subject.name, calm.name)
 
