@@ -68,14 +68,13 @@ class Pass:
     side: int | None = None  # of the frame that images of any size are brought into, else 64
 
 
-# default: 116 CPU seconds for 5 epochs of 54,000 rows. default-large: 24 minutes of both cores for
-# 44 such epochs with 32 filters; it has 48 now, 2.25 times the work. wide-28-10 and the ResNets
-# were not measured: multiplications an image (4 billion each, three times as many with the
-# gradients), at 40 billion operations a second and core, 8,000 billion on a T4 in mixed precision.
-# What small networks take on a GPU is the overhead of their steps.
+# default: 116 CPU seconds for 5 epochs of 54,000 rows. default-large: 135 CPU seconds for one.
+# wide-28-10 and the ResNets were not measured: multiplications an image (4 billion each, three
+# times as many with the gradients), at 40 billion operations a second and core, 8,000 billion on a
+# T4 in mixed precision. What small networks take on a GPU is the overhead of their steps.
 PASSES: Mapping[str, Pass] = {
     "default": Pass(4.3e-4, 1.0e-4),
-    "default-large": Pass(2.7e-3, 2.0e-4),
+    "default-large": Pass(2.5e-3, 2.0e-4),
     "wide-28-10": Pass(0.6, 3.0e-3),
     "resnet50": Pass(0.3 / 64, 1.5e-3 / 64, side=224),
     "resnet50-random": Pass(0.6 / 64, 3.0e-3 / 64, side=224),
@@ -99,7 +98,7 @@ def epochs(preset: str, hyperparameters: Mapping[str, Any], rows: int) -> int:
     """How many passes over the rows the preset makes, unless it is told (docs/training.md)."""
     few = min(60, max(5, round(40_000 / max(1, rows))))
     default = {
-        "default-large": max(40, few),
+        "default-large": max(48, few),
         "wide-28-10": 100,
         "resnet50": 2,
         "resnet50-random": 30,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -103,6 +104,24 @@ class Subject:
             NameContains=f"pigeonhole-local-{self.name}"
         )
         return len(listed["Endpoints"]) == 1
+
+
+@contextmanager
+def sweeping(cloud: Cloud, seconds: float) -> Iterator[None]:
+    """Sweeps so often, not every five minutes."""
+    sqs, url, over = cloud.client("sqs"), cloud.output("EventsQueueUrl"), threading.Event()
+
+    def sweep() -> None:
+        while not over.wait(seconds):
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"sweep": True}))
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def given_up(cloud: Cloud, *names: str) -> list[dict[str, Any]]:

@@ -10,7 +10,14 @@ import pytest
 
 from localcloud.trouble import Rule, Rules
 from tests.local.conftest import Cloud, wait_for
-from tests.local.trouble.subject import ALL, PATIENCE, Subject, nothing_given_up, rows
+from tests.local.trouble.subject import (
+    ALL,
+    PATIENCE,
+    Subject,
+    nothing_given_up,
+    rows,
+    sweeping,
+)
 
 pytestmark = pytest.mark.skipif(not ALL, reason="make test-trouble")
 
@@ -38,20 +45,9 @@ def test_without_any_event_the_sweep_carries_on(cloud: Cloud, rules: Rules) -> N
     name = "odd-ibis"
     rules.add(Rule("events-never", f"s3:Object* datasets/{name}/*", times=None))
     rules.add(Rule("events-never", f"SageMaker * pigeonhole-local-{name}*", times=None))
-    sqs, url = cloud.client("sqs"), cloud.output("EventsQueueUrl")
-    subject, over = Subject(cloud, name), threading.Event()
-
-    def sweep() -> None:
-        while not over.wait(2):
-            sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"sweep": True}))
-
-    sweeping = threading.Thread(target=sweep)
-    sweeping.start()
-    try:
+    subject = Subject(cloud, name)
+    with sweeping(cloud, 2):
         subject.drop(1)
-    finally:
-        over.set()
-        sweeping.join()
     nothing_given_up(cloud, subject.name)
 
 

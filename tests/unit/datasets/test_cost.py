@@ -146,7 +146,7 @@ def test_work_follows_rows_passes_and_pixels() -> None:
 
 def test_few_rows_are_passed_over_more_often() -> None:
     assert [epochs("default", {}, rows) for rows in (100, 1000, 4000, 60_000)] == [60, 40, 10, 5]
-    assert epochs("default-large", {}, 60_000) == 40
+    assert epochs("default-large", {}, 60_000) == 48
     assert epochs("resnet50", {"fine_tune_epochs": 0, "epochs": 3}, 10) == 3
 
 

@@ -95,7 +95,7 @@ MAX_EPOCHS = 60
 ROWS_SEEN_AT_LEAST = 40_000
 LARGEST_BATCH = 256
 RATE_OF_LARGEST = 0.4
-LARGE_EPOCHS = 40  # of default-large
+LARGE_EPOCHS = 48  # of default-large
 LARGE_RATE = 0.75  # its rate, as a share of that of default
 
 
@@ -128,9 +128,10 @@ def recipe(situation: Situation, asked: Asked) -> Recipe:
 
 
 def recipe_large(situation: Situation, asked: Asked) -> Recipe:
-    """As `recipe`, with epochs enough for images that are mirrored to pay.
+    """As `recipe`, with epochs enough for images that are mirrored and partly erased to pay.
 
-    Shifting them too was worse: within these epochs the network did not come to fit them.
+    Mirrored alone, it knew 99.9 % of its training images after 40 epochs. Shifting them was worse:
+    within these epochs the network did not come to fit them.
     """
     small = recipe(situation, replace(asked, epochs=None, learning_rate=None))
     (phase,) = small.phases
@@ -140,7 +141,7 @@ def recipe_large(situation: Situation, asked: Asked) -> Recipe:
         small,
         preset="default-large",
         phases=(Phase(epochs, rate),),
-        augment=("flip",),
+        augment=("flip", "erase:0.5"),
     )
 
 
