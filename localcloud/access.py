@@ -47,7 +47,8 @@ class IamAccess:
             "identify",
             {"access_key": found[1], "session_token": headers.get("x-amz-security-token", "")},
         )
-        return Caller(identity["arn"], identity["account"], identity["role_arn"])
+        trace = headers.get("x-amzn-trace-id", "")
+        return Caller(identity["arn"], identity["account"], identity["role_arn"], trace)
 
     def check(
         self,

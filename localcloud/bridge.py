@@ -40,6 +40,6 @@ class Bridge:
         _, content = self.ask("runs", {"function": function})
         return bool(content["runs"])
 
-    def kill(self, function: str) -> None:
-        """Kill the processes of a Lambda function; what they were invoked for fails."""
-        self.ask("kill", {"function": function})
+    def kill(self, function: str, trace: str) -> None:
+        """Kill the process of a Lambda function's invocation, which fails."""
+        self.ask("kill", {"function": function, "trace": trace})

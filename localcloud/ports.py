@@ -14,11 +14,15 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Caller:
-    """Who signed a request: `arn` as STS says it; `role_arn` is None for the account's root."""
+    """Who signed a request: `arn` as STS says it; `role_arn` is None for the account's root.
+
+    trace: the request's X-Amzn-Trace-Id, which tells a Lambda function's invocations apart
+    """
 
     arn: str
     account: str
     role_arn: str | None
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,9 @@ class Functions(Protocol):
     def runs(self, function: str) -> bool:
         """Whether it has a process."""
 
-    def kill(self, function: str) -> None:
-        """Kill its processes; what they were invoked for fails."""
+    def kill(self, function: str, trace: str) -> None:
+        """Kill the process of the invocation with this X-Amzn-Trace-Id, which fails; all of the
+        function's where there is none such."""
 
 
 class Logs(Protocol):

@@ -8,7 +8,7 @@
                                   → {"access_key", "secret_key", "session_token", "expiration"}
     POST /_pigeonhole/runs        {"function"}, a Lambda function's name
                                   → {"runs"}, whether it has a process
-    POST /_pigeonhole/kill        {"function"} → {}
+    POST /_pigeonhole/kill        {"function", "trace"}, one of its calls' X-Amzn-Trace-Id → {}
 
 STS says who the caller is only to the caller, whose signature is made for another service; and
 MiniStack's SimulatePrincipalPolicy leaves out context keys (`iam:PassedToService`) and permission
@@ -56,7 +56,7 @@ def _runs(request: dict[str, Any]) -> Answer:
 
 
 def _kill(request: dict[str, Any]) -> Answer:
-    hooks.kill(request["function"])
+    hooks.kill(request["function"], request["trace"])
     return 200, {}
 
 

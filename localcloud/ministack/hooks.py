@@ -1,15 +1,17 @@
 """Trouble inside MiniStack, on demand: S3's notifications, and functions that die.
 
-Neither passes the HTTP door, so two sets of MiniStack's own functions are wrapped: what hands a
-notification of S3 to its target (`_deliver_event_to_sqs`, `_sns`, `_lambda`) and what runs one
-invocation (`_execute_function_dispatch`). They are private: its version is pinned, and the contract
-tests meet each kind of trouble.
+Neither passes the HTTP door, so MiniStack's own functions are wrapped: what hands a notification of
+S3 to its target (`_deliver_event_to_sqs`, `_sns`, `_lambda`) and what runs one invocation
+(`_execute_function_dispatch`, `Worker.invoke`). They are private: its version is pinned, and the
+contract tests meet each kind of trouble.
 """
 
 from __future__ import annotations
 
 import contextvars
+import secrets
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -137,6 +139,7 @@ class Functions:
 
 def install(rules: Rules) -> Notifications:
     """Wrap MiniStack's functions."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415
     from ministack.services import lambda_svc, s3  # noqa: PLC0415
 
     notifications = Notifications(rules)
@@ -144,18 +147,59 @@ def install(rules: Rules) -> Notifications:
         setattr(s3, name, notifications.wrap(getattr(s3, name)))
     functions = Functions(rules, lambda_svc._emit_lambda_logs)
     lambda_svc._execute_function_dispatch = functions.wrap(lambda_svc._execute_function_dispatch)
+    lambda_runtime.Worker.invoke = _traced(lambda_runtime.Worker.invoke)
     return notifications
+
+
+def _traced(invoke: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A worker's invocations have a trace id in any case, as on AWS, and the worker knows it.
+
+    MiniStack gives them one where tracing is on alone. botocore sends it with each call of a
+    function, as X-Amzn-Trace-Id.
+    """
+
+    def traced(
+        worker: Any, event: Any, request_id: str, *, trace_id: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        if trace_id is None:
+            root = f"{int(time.time()):08x}-{secrets.token_hex(12)}"
+            trace_id = f"Root=1-{root};Parent={secrets.token_hex(8)};Sampled=0"
+        worker.root = _root(trace_id)
+        try:
+            return invoke(worker, event, request_id, trace_id=trace_id, **more)
+        finally:
+            worker.root = None
+
+    return traced
+
+
+def _root(trace: str) -> str:
+    """The part of an X-Amzn-Trace-Id that stays the same on its way."""
+    return next((part for part in trace.split(";") if part.startswith("Root=")), "")
 
 
 def runs(function: str) -> bool:
     """Whether a function of this name has a process."""
-    from ministack.core import lambda_runtime  # noqa: PLC0415
-
-    return any(key.split(":")[-2] == function for key in list(lambda_runtime._workers))
+    return bool(_workers(function))
 
 
-def kill(function: str) -> None:
-    """Kill the processes of a function; what they were invoked for fails."""
+def kill(function: str, trace: str) -> None:
+    """Kill the process of the invocation with this X-Amzn-Trace-Id, which fails; all of the
+    function's where there is none such."""
     from ministack.core.lambda_runtime import invalidate_worker  # noqa: PLC0415
 
-    invalidate_worker(function)
+    root = _root(trace)
+    found = [w for w in _workers(function) if root and getattr(w, "root", None) == root]
+    running = [w._proc for w in found if w._proc is not None]
+    for process in running:
+        process.kill()
+    if not running:
+        invalidate_worker(function)
+
+
+def _workers(function: str) -> list[Any]:
+    """The workers of a function, which run one invocation each."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    pools = list(lambda_runtime._workers.items())
+    return [w for key, workers in pools if key.split(":")[-2] == function for w in workers]

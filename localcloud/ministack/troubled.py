@@ -103,13 +103,13 @@ class Troubled:
                 answer = refusals.answer(call, refusal, headers.get("content-type", ""))
                 await _answer(answer, scope["method"], send)
                 return
-        killed = None
+        killed, trace = None, headers.get("x-amzn-trace-id", "")
         if await meant("kill-caller"):
             function = await asyncio.to_thread(lambda: function_of(caller()))
             killed = await due("kill-caller") if self._functions.runs(function) else None
         if killed and killed.when == "before":
             await request.read()
-            await self._end(function, send)
+            await self._end(function, trace, send)
             return
         if not killed and not await meant("lose-reply"):
             await self._app(scope, request, send)
@@ -121,7 +121,7 @@ class Troubled:
 
         await self._app(scope, request, keep)
         if killed:
-            await self._end(function, send)
+            await self._end(function, trace, send)
             return
         # What was refused had no effect that could be lost.
         if said and said[0].get("status", 500) <= _LAST_GOOD and await due("lose-reply"):
@@ -130,9 +130,9 @@ class Troubled:
         for message in said:
             await send(message)
 
-    async def _end(self, function: str, send: Send) -> None:
-        """Kill the function and close its connection."""
-        await asyncio.to_thread(self._functions.kill, function)
+    async def _end(self, function: str, trace: str, send: Send) -> None:
+        """Kill the invocation and close its connection."""
+        await asyncio.to_thread(self._functions.kill, function, trace)
         await drop(send)
 
 

@@ -84,7 +84,7 @@ class NoFunctions:
         """Never."""
         return False
 
-    def kill(self, function: str) -> None:
+    def kill(self, function: str, trace: str) -> None:
         """There is none."""
 
 

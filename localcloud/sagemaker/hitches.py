@@ -77,7 +77,7 @@ def carry_out(
         if killed.when == "after":
             with contextlib.suppress(SageMakerError, AccessDenied):
                 call()
-        cloud.functions.kill(function)
+        cloud.functions.kill(function, caller.trace)
         return Lost()
     response = call()
     return Lost() if due("lose-reply") else response

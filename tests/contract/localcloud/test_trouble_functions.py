@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,6 +79,20 @@ def test_a_function_is_killed_at_one_of_its_calls(
     assert sorted(world.seen()) == seen
     assert "FunctionError" not in world.invoke("d")
     assert world.seen() == ["d"]
+
+
+def test_the_functions_other_invocations_live_on(world: World, rules: Rules) -> None:
+    waits = rules.add(Rule("slow", "sqs:SendMessage", about="held", seconds=5))
+    rules.add(Rule("kill-caller", "sqs:SendMessage", by=world.name, about="doomed"))
+    with ThreadPoolExecutor() as threads:
+        other = threads.submit(world.invoke, "held")
+        deadline = time.monotonic() + 60
+        while waits.number in [rule.number for rule in rules.all()]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert world.invoke("doomed")["FunctionError"] == "Unhandled"
+        assert "FunctionError" not in other.result()
+    assert world.seen() == ["held"]
 
 
 MAKES_A_GROUP = """

@@ -136,8 +136,8 @@ def nothing_given_up(cloud: Cloud, *names: str) -> None:
 
 
 def nothing_lost(cloud: Cloud, *names: str) -> None:
-    """A death ends all workers of a function, so that a message may die of others' deaths until it
-    is given up: then it says so, and sent back it changes nothing."""
+    """A death takes the other messages of its batch with it, so that one may be given up by others'
+    deaths: then it says so, and sent back it changes nothing."""
     letters = given_up(cloud, *names)
     if not letters:
         return
