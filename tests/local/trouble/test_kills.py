@@ -140,4 +140,4 @@ def test_functions_killed_at_any_step_change_nothing(cloud: Cloud, flow: Flow) -
     alike = {(death.step.function, death.step.operation, death.when) for death in plan.missed}
     died = {(death.step.function, death.step.operation, death.when) for death in plan.died}
     assert alike <= died  # the last of many calls alike may not come again
-    assert len(plan.missed) <= len(plan.died) // 5
+    assert len(plan.missed) <= len(plan.died) // 3
