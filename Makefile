@@ -35,7 +35,7 @@ down: $(TOOLS) ## stop the local cloud; what it holds stays in .local
 test: setup-test ## every test: unit, contract, end to end on a local cloud of its own
 	@$(BIN)/python .ci/test.py
 
-test-trouble: setup-test ## functions killed at every call, SageMaker failing at each: half an hour
+test-trouble: setup-test ## functions killed at every call, SageMaker failing at each: twenty to forty minutes
 	@PIGEONHOLE_TROUBLE=all $(BIN)/python -m pytest -q tests/local/trouble
 
 lint: $(DEV) ## ruff and mypy
