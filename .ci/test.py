@@ -40,7 +40,7 @@ class Group:
 
 
 def groups() -> list[Group]:
-    """What to run, in the order of their start: the longest, then unit and contract tests."""
+    """What to run, in the order of their start: the longest first."""
     own = Path(sys.executable)
     clients = VENVS / "clients" / "bin" / "python"
     local = REPO / "tests" / "local"
@@ -48,24 +48,25 @@ def groups() -> list[Group]:
     found = [
         Group("end-to-end tests on a local cloud", whole[::2], own),
         Group("end-to-end tests on another local cloud", whole[1::2], own),
-        Group("end-to-end tests on a local cloud in trouble", [local / "trouble"], own),
-        Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
-        Group("tests of the local cloud's page in a browser", [REPO / "tests" / "browser"], own),
     ]
-    for level in ("unit", "contract"):
+    of_containers = []
+    for level in ("contract", "unit"):
         folder = REPO / "tests" / level
         parts = sorted(p for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__")
         rest = [part for part in parts if part.name not in CONTAINERS]
-        rest += sorted(folder.glob("test_*.py"))
-        if rest:
-            found.append(Group(f"{level} tests", rest, own))
+        found.append(Group(f"{level} tests", [*rest, *sorted(folder.glob("test_*.py"))], own))
         for part in parts:
             if part.name in CONTAINERS:
                 python = VENVS / CONTAINERS[part.name] / "bin" / "python"
-                found.append(
-                    Group(f"{level} tests of {part.name}", [part], python, VENVS / "pytest")
-                )
-    return found
+                title = f"{level} tests of {part.name}"
+                of_containers.append(Group(title, [part], python, VENVS / "pytest"))
+    return [
+        *found,
+        Group("end-to-end tests on a local cloud in trouble", [local / "trouble"], own),
+        *of_containers,
+        Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
+        Group("tests of the local cloud's page in a browser", [REPO / "tests" / "browser"], own),
+    ]
 
 
 @dataclass(frozen=True)
