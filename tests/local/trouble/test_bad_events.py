@@ -10,14 +10,7 @@ import pytest
 
 from localcloud.trouble import Rule, Rules
 from tests.local.conftest import Cloud, wait_for
-from tests.local.trouble.subject import (
-    ALL,
-    PATIENCE,
-    Subject,
-    nothing_given_up,
-    rows,
-    sweeping,
-)
+from tests.local.trouble.subject import ALL, PATIENCE, Subject, nothing_given_up, rows, sweeping
 
 pytestmark = pytest.mark.skipif(not ALL, reason="make test-trouble")
 
