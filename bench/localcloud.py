@@ -8,6 +8,8 @@ Measured in one run, on one machine, with one client at a time, on a local cloud
   against the same bytes sent to the container's own /invocations; median and 95th percentile
 - a training job that does nothing, from CreateTrainingJob to Completed, against starting the same
   command as a plain process; and a transform job over one object of one byte
+- a function's cold start, from Invoke to its answer, with boto3 in its package, against a plain
+  process that imports the same from a folder, and against one that unpacks the package before
 - memory at rest (what is resident, shared pages once): SageMaker's process and MiniStack's
 
 Linux alone: the container's port and the shared pages are read from /proc.
@@ -29,6 +31,7 @@ import tarfile
 import tempfile
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +53,7 @@ TRUST = {
     "Statement": [
         {
             "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Principal": {"Service": ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]},
             "Action": "sts:AssumeRole",
         }
     ],
@@ -79,6 +82,11 @@ port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
 ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 NOTHING = ["sh", "-c", ":"]
+PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
+FUNCTION = """import boto3
+queues = boto3.client("sqs", region_name="us-east-1")
+def handler(event, context): return "done"
+"""
 
 
 class Cloud:
@@ -218,6 +226,62 @@ def jobs(running: Cloud, role: str, bucket: str, count: int) -> None:
     row("", "a transform job of one byte", f"{statistics.median(batch) * 1e3:.0f} ms")
 
 
+def package() -> bytes:
+    """The zip of a function that needs boto3."""
+    content = io.BytesIO()
+    folder = Path(boto3.__file__).parents[1]
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in PACKAGES:
+            for path in sorted([folder / name, *(folder / name).rglob("*")]):
+                if path.is_file() and path.suffix != ".pyc":
+                    archive.write(path, path.relative_to(folder))
+        archive.writestr("app.py", FUNCTION)
+    return content.getvalue()
+
+
+def cold_starts(running: Cloud, role: str, count: int) -> None:
+    """A function's first call, the package new or known, against the same in a plain process."""
+    api, content = running.client("lambda"), package()
+    names = [f"cold-{number}" for number in range(count + 1)]
+    for name in names:
+        api.create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Handler="app.handler",
+            Role=role,
+            Code={"ZipFile": content},
+            Timeout=60,
+        )
+    left = iter(names)
+
+    def cold() -> None:
+        answer = api.invoke(FunctionName=next(left))
+        assert json.load(answer["Payload"]) == "done"
+
+    python = REPO / os.environ.get("PIGEONHOLE_VENVS", ".venvs") / "ministack" / "bin" / "python"
+    environment = {"PATH": os.environ["PATH"]}  # one in which bytecode is written
+
+    def plain(folder: str) -> None:
+        subprocess.run([str(python), "-c", "import app"], cwd=folder, env=environment, check=True)
+
+    def unpacking() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            zipfile.ZipFile(io.BytesIO(content)).extractall(folder)
+            plain(folder)
+
+    (first,) = times(cold, 1)
+    further = statistics.median(times(cold, count))
+    with tempfile.TemporaryDirectory() as folder:
+        zipfile.ZipFile(io.BytesIO(content)).extractall(folder)
+        plain(folder)
+        alone = statistics.median(times(lambda: plain(folder), count))
+    anew = statistics.median(times(unpacking, count))
+    row("A function's cold start", "its package new", f"{first * 1e3:.0f} ms")
+    row("", "its package known", f"{further * 1e3:.0f} ms", f"{further / alone:.2f}x alone")
+    row("", "a process alone", f"{alone * 1e3:.0f} ms")
+    row("", "one that unpacks it before", f"{anew * 1e3:.0f} ms", f"{anew / alone:.2f}x alone")
+
+
 def invocations(running: Cloud, role: str, bucket: str, calls: int) -> None:
     """The same bytes to the container, through the local cloud, and by boto3."""
     api = running.client("sagemaker")
@@ -328,6 +392,7 @@ def main() -> None:
         running.client("sagemaker").delete_endpoint(EndpointName="echo")
         time.sleep(2)  # until the container has gone
         memory(running, "Memory after that")
+        cold_starts(running, role, options.jobs)
 
 
 if __name__ == "__main__":

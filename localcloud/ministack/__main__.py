@@ -1,9 +1,10 @@
 """MiniStack's entry, run by MiniStack's own interpreter (see `launch`).
 
 What it adds to `ministack`: it listens on one address alone, saves the state while it runs,
-answers our SageMaker's questions to IAM, brings the trouble that somebody asked for, and treats
-calls of deployed APIs as API Gateway does: one without a Content-Type is JSON, and one that takes
-longer than 29 seconds is answered without what it was to say.
+answers our SageMaker's questions to IAM, brings the trouble that somebody asked for, unpacks a
+function's code once, and treats calls of deployed APIs as API Gateway does: one without a
+Content-Type is JSON, and one that takes longer than 29 seconds is answered without what it was to
+say.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud.ministack import bridge, hooks, permissions
+from localcloud.ministack import bridge, hooks, permissions, unpacking
 from localcloud.ministack.calls import is_api_call
 from localcloud.ministack.integration import Integration
 from localcloud.ministack.saver import Saver
@@ -138,6 +139,7 @@ def main() -> None:
     config.keep_alive_timeout = 75  # longer than clients keep idle connections
     config.graceful_timeout = 2
     permissions.install()
+    unpacking.install()
     notifications = hooks.install(rules)
     troubled = Troubled(Integration(app), rules, bridge.arn_of, hooks)
     gateway = Gateway(troubled, Saver(every), token, notifications.deliver_all)
