@@ -68,13 +68,13 @@ class Pass:
     side: int | None = None  # of the frame that images of any size are brought into, else 64
 
 
-# default: 116 CPU seconds for 5 epochs of 54,000 rows. default-large: 135 CPU seconds for one.
+# default: 116 CPU seconds for 5 epochs of 54,000 rows. default-large: 129 CPU seconds for one.
 # wide-28-10 and the ResNets were not measured: multiplications an image (4 billion each, three
 # times as many with the gradients), at 40 billion operations a second and core, 8,000 billion on a
 # T4 in mixed precision. What small networks take on a GPU is the overhead of their steps.
 PASSES: Mapping[str, Pass] = {
     "default": Pass(4.3e-4, 1.0e-4),
-    "default-large": Pass(2.5e-3, 2.0e-4),
+    "default-large": Pass(2.4e-3, 2.0e-4),
     "wide-28-10": Pass(0.6, 3.0e-3),
     "resnet50": Pass(0.3 / 64, 1.5e-3 / 64, side=224),
     "resnet50-random": Pass(0.6 / 64, 3.0e-3 / 64, side=224),
