@@ -11,6 +11,7 @@ DEV := .venv/.dev
 CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/.made
 PYTEST := $(VENVS)/pytest/.made
 CLIENTS := $(VENVS)/clients/.made
+JAX := $(VENVS)/jax/.made
 RIVALS := $(VENVS)/bench/.made
 
 .PHONY: help setup setup-test demo up down test test-trouble lint bench lock package deploy destroy clean
@@ -21,7 +22,7 @@ help: ## list the commands
 
 setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
 
-setup-test: setup $(DEV) $(PYTEST) $(CLIENTS)
+setup-test: setup $(DEV) $(PYTEST) $(CLIENTS) $(JAX)
 
 demo: setup ## the whole loop on real images, in about three minutes (DATA=full: all 70,000)
 	@$(BIN)/python -m cli.demo --data $(DATA)
@@ -81,6 +82,10 @@ $(DEV): requirements/dev.txt $(TOOLS)
 $(VENVS)/%/.made: requirements/%.txt
 	@$(ENVIRONMENT) venv $(VENVS)/$* $@ $<
 
-# pytest for the containers' tests lies beside their environments, so that these stay as shipped.
+# pytest and JAX for the containers' tests lie beside their environments, so that these stay as
+# shipped.
 $(PYTEST): requirements/test-containers.txt $(TOOLS)
 	@$(BIN)/python .ci/environment.py folder $(VENVS)/pytest $@ $<
+
+$(JAX): requirements/jax.txt $(TOOLS)
+	@$(BIN)/python .ci/environment.py folder $(VENVS)/jax $@ $<

@@ -1,10 +1,11 @@
 """Run every test with the interpreter of the part it tests; add it all up.
 
-The containers' tests run in the containers' own environments with nothing but pytest beside them,
-those of other clients (the SageMaker SDK, the AWS CLI) in `.venvs/clients`; all other tests run in
-`.venv`. Four groups run at a time: the end-to-end tests wait more than they compute, so they are
-three groups, each with a local cloud of its own. A group's output is printed when it ends. The last
-line is `N passed, N failed`. Exit status: 0 when nothing failed.
+The containers' tests run in the containers' own environments with nothing but pytest beside them
+(and JAX, for what trains on it), those of other clients (the SageMaker SDK, the AWS CLI) in
+`.venvs/clients`; all other tests run in `.venv`. Four groups run at a time: the end-to-end tests
+wait more than they compute, so they are three groups, each with a local cloud of its own. A group's
+output is printed when it ends. The last line is `N passed, N failed`. Exit status: 0 when nothing
+failed.
 
     .venv/bin/python .ci/test.py [pytest arguments]
 """
@@ -19,7 +20,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
@@ -31,12 +32,13 @@ AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Group:
-    """Tests that share `python`; `pytest_folder` is where pytest lies if not beside it."""
+    """Tests that share `python`; `folders` are where packages lie that are not beside it."""
 
     title: str
     paths: list[Path]
     python: Path
-    pytest_folder: Path | None = None
+    folders: tuple[Path, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def groups() -> list[Group]:
@@ -59,11 +61,20 @@ def groups() -> list[Group]:
             if part.name in CONTAINERS:
                 python = VENVS / CONTAINERS[part.name] / "bin" / "python"
                 title = f"{level} tests of {part.name}"
-                of_containers.append(Group(title, [part], python, VENVS / "pytest"))
+                of_containers.append(Group(title, [part], python, (VENVS / "pytest",)))
+    unit, contract = (REPO / "tests" / level / "training_job" for level in ("unit", "contract"))
+    on_jax = Group(
+        "tests of training on JAX",
+        [unit / "test_loop.py", unit / "test_backends.py", contract / "test_job.py"],
+        VENVS / "training" / "bin" / "python",
+        (VENVS / "pytest", VENVS / "jax"),
+        {"KERAS_BACKEND": "jax"},
+    )
     return [
         *found,
         Group("end-to-end tests on a local cloud in trouble", [local / "trouble"], own),
         *of_containers,
+        on_jax,
         Group("tests of the SageMaker SDK and the AWS CLI", [REPO / "tests" / "clients"], clients),
         Group("tests of the local cloud's page in a browser", [REPO / "tests" / "browser"], own),
     ]
@@ -80,9 +91,9 @@ class Outcome:
 
 def run(group: Group, arguments: list[str], report: Path) -> Outcome:
     """Run one group."""
-    env = dict(os.environ)
-    if group.pytest_folder is not None:
-        env["PYTHONPATH"] = str(group.pytest_folder)
+    env = os.environ | group.environment
+    if group.folders:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, group.folders))
     command = [str(group.python), "-m", "pytest", "-q", "--durations=3", f"--junitxml={report}"]
     done = subprocess.run(
         [*command, *arguments, *map(str, group.paths)],

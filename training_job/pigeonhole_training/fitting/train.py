@@ -22,7 +22,7 @@ from pigeonhole_training.fitting.loop import Loop
 from pigeonhole_training.fitting.order import Order
 from pigeonhole_training.fitting.precision import precision
 from pigeonhole_training.models import preset_of
-from pigeonhole_training.progress import StopFlag, say
+from pigeonhole_training.progress import StopFlag, quiet_stderr, say
 from pigeonhole_training.recipe import Recipe, Situation
 from pigeonhole_training.watching.observer import Epoch, Observer, Run
 
@@ -72,7 +72,8 @@ def train(
     )
     situation = Situation(len(training), shape, len(version.classes), plan.accelerator)
     recipe = preset.recipe(situation, hyperparameters.asked)
-    keras.utils.set_random_seed(recipe.seed)
+    with quiet_stderr():  # whatever the backend, Keras loads a TensorFlow that it finds
+        keras.utils.set_random_seed(recipe.seed)
     model = preset.build(shape, len(version.classes), config.weights_dir)
     order = Order.of(len(training), recipe.batch_size, recipe.seed, engine.shares)
     run = Run(
