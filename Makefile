@@ -48,8 +48,11 @@ bench: setup-test $(RIVALS) ## run the benchmarks
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
+# jax.in last: it takes the versions of training.txt.
+LOCKED := $(filter-out jax.in,$(notdir $(wildcard requirements/*.in))) jax.in
+
 lock: $(DEV) ## pin requirements/*.in anew, with hashes
-	@cd requirements && for file in *.in; do \
+	@cd requirements && for file in $(LOCKED); do \
 		echo "$$file"; \
 		../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \
 			--no-emit-index-url --override overrides.txt --python-version 3.11 \

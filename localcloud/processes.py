@@ -86,6 +86,7 @@ class Process:
             self._keeper.stdin.flush()
 
     def _read(self, output: IO[bytes]) -> None:
+        lost = 0
         with output:
             while raw := output.readline(_LONGEST_LINE):
                 if self._on_line is None:
@@ -93,7 +94,11 @@ class Process:
                 try:
                     self._on_line(raw.decode("utf-8", "replace").rstrip("\r\n"))
                 except Exception:  # the reader must go on, or the command blocks on a full pipe
-                    _log.exception("a line of process %d was not taken", self.pid)
+                    if not lost:  # one traceback: there may be a thousand lines a second
+                        _log.exception("a line of process %d was not taken", self.pid)
+                    lost += 1
+        if lost > 1:
+            _log.error("%d lines of process %d were not taken", lost, self.pid)
 
     def _watch(self, reader: threading.Thread) -> None:
         status = self._keeper.wait()

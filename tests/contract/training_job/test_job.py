@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -46,6 +47,7 @@ def test_metric_lines_and_nothing_else_than_plain_sentences(first: tuple[Job, st
     assert "champion_accuracy" not in out
     for step in ("Checking", "Reading 300 rows", "Training default on", "Evaluating", "Exporting"):
         assert step in out
+    assert f"with {os.environ.get('KERAS_BACKEND', 'tensorflow')}, float32\n" in out
     assert errors == ""
 
 

@@ -191,7 +191,7 @@ def test_kill_9_of_master_or_keeper_leaves_nothing(victim: str) -> None:
         master.stdout.close()
 
 
-def test_a_callback_that_fails_does_not_block_the_command() -> None:
+def test_a_callback_that_fails_does_not_block_the_command(caplog: pytest.LogCaptureFixture) -> None:
     seen = threading.Event()
 
     def fail(line: str) -> None:
@@ -202,3 +202,8 @@ def test_a_callback_that_fails_does_not_block_the_command() -> None:
     process = processes.start([*PYTHON, code], env=ENVIRONMENT, on_line=fail)
     assert process.wait(60) == 0
     assert seen.is_set()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"a line of process {process.pid} was not taken",
+        f"20000 lines of process {process.pid} were not taken",
+    ]

@@ -1,6 +1,6 @@
 """The training loop: what it learns, prints and keeps, and that a rerun goes on where it stopped.
 
-KERAS_BACKEND=jax runs them on JAX, where that is installed (see test_backends.py).
+KERAS_BACKEND=jax runs them on JAX, as `make test` does too (.ci/test.py).
 """
 
 from __future__ import annotations

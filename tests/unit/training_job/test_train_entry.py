@@ -63,3 +63,9 @@ def test_tensorflow_is_deterministic_where_xla_does_not_compile(
     choose_backend(environment, gpus)
     assert environment["KERAS_BACKEND"] == "tensorflow"
     assert environment.get("TF_DETERMINISTIC_OPS") == flag
+
+
+def test_the_backend_that_is_asked_for_is_taken() -> None:
+    environment = {"KERAS_BACKEND": "jax"}
+    choose_backend(environment, 0)
+    assert environment["KERAS_BACKEND"] == "jax"
