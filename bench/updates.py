@@ -7,8 +7,8 @@ first and then take turns by rollback:
 
 - calm: `--calm` seconds of `POST /predict` from so many callers, each asking again at once
 - updates: the same callers while so many updates go through verify, deploy, verify
-- with `--trouble` the second half on bad days: throttled and failing InvokeEndpoint, slow cold
-  starts
+- with `--trouble` the second half on bad days: InvokeEndpoint throttled twenty times in a row, ten
+  times over, and failing; slow cold starts
 
 Reported for each: requests, how many failed, milliseconds to the answer (median, 95th and 99th
 percentile, longest), and for the updates the seconds from asking to live.
@@ -33,8 +33,12 @@ from tests.local.conftest import Cloud, free_port_pair, wait_for  # noqa: E402
 
 DATASET = "updates"
 PNG = rows.picture(rows.sample("test")[1][0])[1]
+# Bursts: calls that are refused for longer than a caller of the API waits cannot be answered.
 TROUBLE = (
-    ("throttle", "--on", "InvokeEndpoint", "--times", "200"),
+    *(
+        ("throttle", "--on", "InvokeEndpoint", "--skip", str(skip), "--times", "20")
+        for skip in range(0, 600, 60)
+    ),
     ("error-500", "--on", "InvokeEndpoint", "--skip", "200", "--times", "20"),
     ("slow-start", "--on", f"pigeonhole-local-{DATASET}*", "--times", "10", "--seconds", "3"),
 )
