@@ -76,13 +76,13 @@ clean: ## remove environments, builds and the demo's state (keeps .local)
 
 ENVIRONMENT := $(PYTHON) .ci/environment.py
 
-$(TOOLS): requirements/tools.txt pyproject.toml
+$(TOOLS): requirements/tools.txt requirements/uv.txt pyproject.toml
 	@$(ENVIRONMENT) venv .venv $@ $< --editable .
 
 $(DEV): requirements/dev.txt $(TOOLS)
 	@$(BIN)/python .ci/environment.py add .venv $@ $<
 
-$(VENVS)/%/.made: requirements/%.txt
+$(VENVS)/%/.made: requirements/%.txt | $(TOOLS)
 	@$(ENVIRONMENT) venv $(VENVS)/$* $@ $<
 
 # pytest and JAX for the containers' tests lie beside their environments, so that these stay as
