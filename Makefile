@@ -48,10 +48,12 @@ bench: setup-test $(RIVALS) ## run the benchmarks
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
-# jax.in last: it takes the versions of training.txt.
-LOCKED := $(filter-out jax.in,$(notdir $(wildcard requirements/*.in))) jax.in
+# Last those that take versions of others: of tools.txt and training.txt.
+LAST := dev.in jax.in
+LOCKED := $(filter-out $(LAST),$(notdir $(wildcard requirements/*.in))) $(LAST)
 
 lock: $(DEV) ## pin requirements/*.in anew, with hashes
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --require-hashes -r requirements/uv.txt
 	@cd requirements && for file in $(LOCKED); do \
 		echo "$$file"; \
 		../$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header \

@@ -7,8 +7,9 @@
 STAMP notes what was installed, by content: where it still holds, nothing is done. A lock beside
 FOLDER lets several run at once. Runs on any Python from 3.7, so as to say which one is needed.
 
-uv installs, in a quarter of pip's time; pip does where it is set up for another index than PyPI,
-which uv does not learn from it, and where uv fails. uv itself lies in `.venv`, which is made first.
+uv installs, in a quarter of pip's time; pip does where it is set up for another index than PyPI or
+a way to it that uv does not learn from it, and where uv is missing or fails. uv itself lies in
+`.venv`, which is made first.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OWN = os.path.join(REPO, ".venv")
 UV = os.path.join(OWN, "bin", "uv")
 UV_PINNED = os.path.join(REPO, "requirements", "uv.txt")
+# Of uv's settings those that decide from where it fetches, not what or whereto it installs.
+UV_SETTINGS = ("UV_CACHE_DIR", "UV_LINK_MODE", "UV_DEFAULT_INDEX", "UV_OFFLINE", "UV_HTTP_TIMEOUT")
+QUIET = ["-qq", "--disable-pip-version-check", "--no-input"]
+PIP_ALONE = {"index-url", "no-index", "trusted-host", "client-cert", "proxy"}
 
 
 def main() -> None:
@@ -76,32 +81,48 @@ def make(options: argparse.Namespace) -> None:
     """Install; the environment is empty before, unless it is to be added to."""
     # The files name every package, those that packages need too.
     packages = ["--no-deps", "--require-hashes", "-r", options.requirements]
-    if options.kind == "folder":
-        shutil.rmtree(options.folder, ignore_errors=True)
-        install(sys.executable, [*packages, "--target", options.folder])
-        return
-    if options.kind == "venv":
-        run([sys.executable, "-m", "venv", "--clear", options.folder])
-    python = os.path.join(options.folder, "bin", "python")
-    if os.path.abspath(options.folder) == OWN and not os.path.exists(UV):
-        pip(python, ["--no-deps", "--require-hashes", "-r", UV_PINNED])
-    install(python, packages)
+    python, more = prepare(options)
+    config = pip_config(python)
+    usable = not PIP_ALONE & config.keys() and has_uv(python)
+    if not (usable and by_uv(python, [*packages, *more], config)):
+        if usable:
+            print("  uv could not install that: pip tries", flush=True)
+            python, more = prepare(options)  # nothing of what uv left
+        again = ["--force-reinstall"] if options.kind == "add" else []
+        pip(python, [*packages, *more, *again])
     if options.editable:
         pip(python, ["--no-build-isolation", "--no-deps", "--no-index", "-e", options.editable])
 
 
-def install(python: str, arguments: list[str]) -> None:
-    """Install by uv if that goes, else by pip."""
-    config = pip_config(python)
-    if os.path.exists(UV) and "index-url" not in config and "no-index" not in config:
-        environment = dict(os.environ)
-        if "cert" in config:
-            environment.setdefault("SSL_CERT_FILE", config["cert"])
-        command = [UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
-        if not subprocess.call([*command, *arguments], env=environment):
-            return
-        print("  uv could not install that: pip tries", flush=True)
-    pip(python, arguments)
+def prepare(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """The Python to install for and what pip and uv are to be told of the place."""
+    if options.kind == "folder":
+        shutil.rmtree(options.folder, ignore_errors=True)
+        return sys.executable, ["--target", options.folder]
+    if options.kind == "venv":
+        run([sys.executable, "-m", "venv", "--clear", options.folder])
+    return os.path.join(options.folder, "bin", "python"), []
+
+
+def has_uv(python: str) -> bool:
+    """Whether uv is there; it is installed first where `python` is that of `.venv`."""
+    if not os.path.exists(UV) and os.path.abspath(python).startswith(OWN + os.sep):
+        command = [python, "-m", "pip", "install", *QUIET, "--only-binary", ":all:"]
+        subprocess.call([*command, "--require-hashes", "-r", UV_PINNED], stderr=subprocess.DEVNULL)
+    return os.path.exists(UV)
+
+
+def by_uv(python: str, arguments: list[str], config: dict[str, str]) -> bool:
+    """Install by uv; whether that went well."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("UV_") or k in UV_SETTINGS}
+    if "cert" in config:
+        kept.setdefault("SSL_CERT_FILE", config["cert"])
+    # What is there of an installation that was cut off may not be whole.
+    command = [UV, "pip", "install", "--no-config", "--quiet", "--reinstall", "--compile-bytecode"]
+    try:
+        return not subprocess.call([*command, "--python", python, *arguments], env=kept)
+    except OSError:
+        return False
 
 
 def pip_config(python: str) -> dict[str, str]:
@@ -117,8 +138,7 @@ def pip_config(python: str) -> dict[str, str]:
 
 def pip(python: str, arguments: list[str]) -> None:
     """`pip install`, silent but for errors."""
-    quiet = ["-qq", "--disable-pip-version-check", "--no-input"]
-    run([python, "-m", "pip", "install", *quiet, *arguments])
+    run([python, "-m", "pip", "install", *QUIET, *arguments])
 
 
 def run(command: list[str]) -> None:

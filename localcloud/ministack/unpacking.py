@@ -14,6 +14,7 @@ workers run the same files.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -60,8 +61,11 @@ class UnpackedOnce(zipfile.ZipFile):
 
 def _remove_unused(shared: Path) -> None:
     """Remove what no worker's `code` leads to: earlier versions of functions."""
-    links = shared.parent.glob("ministack-lambda-*/code")
-    used = {os.readlink(link) for link in links if link.is_symlink()}
+    used = set()
+    for link in shared.parent.glob("ministack-lambda-*/code"):
+        # No link, but a folder of its own; or its worker has just ended.
+        with contextlib.suppress(OSError):
+            used.add(os.readlink(link))
     for folder in shared.glob("*"):
         if str(folder) not in used:
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -49,6 +50,18 @@ def test_a_package_that_no_worker_has_any_more_is_removed_with_the_next(scratch:
     worker("b")
     (left,) = (scratch / "unpacked").iterdir()
     assert (left / "app.py").read_text() == "b"
+
+
+def test_a_worker_that_ends_meanwhile_disturbs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = worker("a")
+    readlink = os.readlink
+
+    def late(path: Path) -> str:
+        shutil.rmtree(ending, ignore_errors=True)
+        return readlink(path)
+
+    monkeypatch.setattr(os, "readlink", late)
+    assert (worker("b") / "code" / "app.py").read_text() == "b"
 
 
 def test_other_runtimes_have_files_of_their_own() -> None:
