@@ -12,6 +12,7 @@ CONTAINERS := $(VENVS)/ministack/.made $(VENVS)/training/.made $(VENVS)/serving/
 PYTEST := $(VENVS)/pytest/.made
 CLIENTS := $(VENVS)/clients/.made
 JAX := $(VENVS)/jax/.made
+CUDA := $(VENVS)/cuda/.made
 RIVALS := $(VENVS)/bench/.made
 
 .PHONY: help setup setup-test demo up down test test-trouble lint bench lock package deploy destroy clean
@@ -22,7 +23,7 @@ help: ## list the commands
 
 setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
 
-setup-test: setup $(DEV) $(PYTEST) $(CLIENTS) $(JAX)
+setup-test: setup $(DEV) $(PYTEST) $(CLIENTS) $(JAX) $(CUDA)
 
 demo: setup ## the whole loop on real images, in about three minutes (DATA=full: all 70,000)
 	@$(BIN)/python -m cli.demo --data $(DATA)
@@ -48,8 +49,8 @@ bench: setup-test $(RIVALS) ## run the benchmarks
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
-# Last those that take versions of others: of tools.txt and training.txt.
-LAST := dev.in jax.in
+# Last those that take versions of others: of tools.txt, training.txt and jax.txt.
+LAST := dev.in jax.in cuda.in
 LOCKED := $(filter-out $(LAST),$(notdir $(wildcard requirements/*.in))) $(LAST)
 
 lock: $(DEV) ## pin requirements/*.in anew, with hashes
@@ -94,3 +95,6 @@ $(PYTEST): requirements/test-containers.txt $(TOOLS)
 
 $(JAX): requirements/jax.txt $(TOOLS)
 	@$(BIN)/python .ci/environment.py folder $(VENVS)/jax $@ $<
+
+$(CUDA): requirements/cuda.txt $(TOOLS)
+	@$(BIN)/python .ci/environment.py folder $(VENVS)/cuda $@ $<
