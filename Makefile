@@ -25,7 +25,7 @@ setup: $(TOOLS) $(CONTAINERS) ## make the environments that everything runs in
 
 setup-test: setup $(DEV) $(PYTEST) $(CLIENTS) $(JAX) $(CUDA)
 
-demo: setup ## the whole loop on real images, in about three minutes (DATA=full: all 70,000)
+demo: setup ## the whole loop on real images, in a minute or two (DATA=full: all 70,000)
 	@$(BIN)/python -m cli.demo --data $(DATA)
 
 up: setup ## start the local cloud and deploy to it (goes on in the background)

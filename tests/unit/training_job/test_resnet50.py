@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from pigeonhole_training.data.version import Shape
@@ -55,6 +56,34 @@ def test_the_base_answers_as_the_weights_in_the_channel_do(
     )
     assert np.ptp(theirs) > 0.1
     assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("top", [False, True], ids=["without its last layer", "whole"])
+def test_the_file_that_keras_offers_is_read(
+    tmp_path: Path, channel: Path, pretrained: keras.Model, top: bool
+) -> None:
+    """It is of Keras 2: a group a layer, in the layers' order."""
+    given = keras.applications.ResNet50(include_top=top, weights=None, pooling="avg")
+    base = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg")
+    base.load_weights(channel / "resnet50.weights.h5")
+    for layer in base.layers:
+        if layer.weights:
+            given.get_layer(layer.name).set_weights(layer.get_weights())
+    ending = "" if top else "_notop"
+    name = f"resnet50_weights_tf_dim_ordering_tf_kernels{ending}.h5"
+    with h5py.File(tmp_path / name, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in given.layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
+        for layer in given.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, layer.get_weights(), strict=True):
+                group[name] = weight
+    ours = resnet50.build_network(SMALL, 3, tmp_path).get_layer("base").get_weights()
+    theirs = pretrained.get_layer("base").get_weights()
+    assert len(ours) == len(theirs)
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_the_base_sees_what_it_was_trained_on(pretrained: keras.Model) -> None:
