@@ -7,15 +7,19 @@ plans and builds a run on GPUs that are described so, up to its first step, whic
 not run. Printed for each preset and GPU (`A10G:4`: a host with four):
 
 - the precision that the job chooses there
-- how many of the step's convolutions, forward and backward, compute in which type
-- whether the training rows lie on the GPU
-- memory of each GPU, most at any moment: rows, weights, the optimizer's state, activations. What
-  cuDNN's faster algorithms take besides is not in it
+- how many of the step's convolutions, forward and backward, give which type
+- how many of a batch's images each GPU gets, and whether the training rows lie there
+- memory of each GPU, most at any moment of a step: rows; weights, their averages and the optimizer's
+  state, before and after the step; activations. Not in it are what cuDNN's faster algorithms take
+  besides, and the variables' values of the last epoch's end, as much as weights and state
 - exchanges between the GPUs in a step
 
-Images are Fashion-MNIST's 60,000; for the ResNets, 2,000 photos. Keras' backend is JAX here, whose
-compiler can be had alone; SageMaker's jobs use TensorFlow's copy of it.
+Images are blank, as many and as large as Fashion-MNIST's 60,000; for the ResNets 2,000 photos. One
+in ten is for validation. Keras' backend is JAX, whose compiler can be had alone. SageMaker's jobs
+use TensorFlow and its copy of the compiler, on one GPU; on several TensorFlow compiles nothing.
 """
+
+# ruff: noqa: PLC0415 - what the training environment has is imported there
 
 from __future__ import annotations
 
@@ -44,6 +48,7 @@ ENVIRONMENT = {
     "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",  # CUDA's libraries are not there, and not needed
 }
 CONVOLUTION = re.compile(r'= \(?(\w+)\[[^\n]*custom_call_target="__cudnn\$conv')
+OTHERWISE = re.compile(r" convolution\(|__cudnn\$fusion")
 EXCHANGE = re.compile(r" all-reduce(?:-start)?\(")
 PICKED = re.compile(r"entry_computation_layout=\{.*s32\[(\d+)\]\{0\}, u8\[\d+,")
 BATCH = re.compile(r"entry_computation_layout=\{.*u8\[(\d+),")
@@ -53,8 +58,9 @@ MIB, GIB = 1 << 20, 1 << 30
 
 @dataclass(frozen=True)
 class Gpu:
-    """What XLA asks of a GPU, from NVIDIA's data sheets and tuning guides: memory in GiB, bandwidth
-    in bytes a second, cache in MiB, shared memory of a multiprocessor in KiB, clock in GHz."""
+    """What XLA asks of a GPU, from NVIDIA's data sheets and tuning guides: bandwidth in bytes a
+    second, cache in MiB, shared memory of a multiprocessor in KiB, clock in GHz; memory in GiB as
+    its driver reports it."""
 
     instances: str
     name: str
@@ -140,7 +146,7 @@ class DescribedJax:
         self._devices = devices
 
     def __getattr__(self, name: str) -> Any:
-        import jax  # noqa: PLC0415
+        import jax
 
         return getattr(jax, name)
 
@@ -150,13 +156,13 @@ class DescribedJax:
 
     def device_put(self, value: Any, sharding: Any) -> Any:
         """Nothing but the shape."""
-        import jax  # noqa: PLC0415
+        import jax
 
         return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
 
     def jit(self, function: Callable[..., Any]) -> Callable[..., NoReturn]:
         """Compiled when it is called, for the GPUs."""
-        import jax  # noqa: PLC0415
+        import jax
 
         def compiled(*arguments: Any) -> NoReturn:
             traced = jax.jit(function).trace(*arguments)
@@ -168,8 +174,8 @@ class DescribedJax:
 @contextlib.contextmanager
 def described(gpu: Gpu, count: int) -> Iterator[None]:
     """Within it JAX's engine finds `count` of these GPUs."""
-    from jax.experimental import topologies  # noqa: PLC0415
-    from pigeonhole_training.fitting import on_jax  # noqa: PLC0415
+    from jax.experimental import topologies
+    from pigeonhole_training.fitting import on_jax
 
     host = topologies.get_topology_desc(
         "described", "cuda", target_config=gpu.description(), topology=f"1x1x{count}"
@@ -184,14 +190,14 @@ def described(gpu: Gpu, count: int) -> Iterator[None]:
 
 def compile_step(preset: str, gpu_name: str, count: int) -> Compiled:
     """The first step of a training job of this preset."""
-    import numpy as np  # noqa: PLC0415
-    from pigeonhole_training.config import Hyperparameters, JobConfig  # noqa: PLC0415
-    from pigeonhole_training.data.rows import Pool  # noqa: PLC0415
-    from pigeonhole_training.data.split import Split  # noqa: PLC0415
-    from pigeonhole_training.data.version import DatasetVersion, Shape  # noqa: PLC0415
-    from pigeonhole_training.fitting.engines import open_engine  # noqa: PLC0415
-    from pigeonhole_training.fitting.train import train  # noqa: PLC0415
-    from pigeonhole_training.models import preset_of  # noqa: PLC0415
+    import numpy as np
+    from pigeonhole_training.config import Hyperparameters, JobConfig
+    from pigeonhole_training.data.rows import Pool
+    from pigeonhole_training.data.split import Split
+    from pigeonhole_training.data.version import DatasetVersion, Shape
+    from pigeonhole_training.fitting.engines import open_engine
+    from pigeonhole_training.fitting.train import train
+    from pigeonhole_training.models import preset_of
 
     photos = preset.startswith("resnet")
     side = preset_of(preset).photo_side if photos else 28
@@ -220,6 +226,8 @@ def compile_step(preset: str, gpu_name: str, count: int) -> Compiled:
             raise RuntimeError("the run ended without a step")
     text = executable.as_text()
     found = Counter(LONG.get(kind, kind) for kind in CONVOLUTION.findall(text))
+    if OTHERWISE.search(text):
+        raise RuntimeError("XLA made something else of a convolution than a call of cuDNN")
     # The last arguments: positions and the rows that they pick from, or a batch of pixels itself.
     picked = PICKED.search(text)
     return Compiled(
@@ -239,14 +247,16 @@ def compile_step(preset: str, gpu_name: str, count: int) -> Compiled:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The flags above."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--preset", action="append", help="default and wide-28-10 if none is named")
+    parser.add_argument(
+        "--preset", action="append", help="default and wide-28-10, if none is named"
+    )
     parser.add_argument("--on", action="append", metavar="GPU[:COUNT]", help=", ".join(GPUS))
     parser.add_argument("--json", action="store_true", help="a line of JSON for each, nothing else")
     flags = parser.parse_args(arguments)
     flags.preset = flags.preset or ["default", "wide-28-10"]
     flags.on = [on.partition(":") for on in flags.on or [*GPUS, "A10G:4"]]
     for name, _, count in flags.on:
-        if name not in GPUS or not (count or "1").isdigit() or count == "0":
+        if name not in GPUS or not (count or "1").isdecimal() or int(count or 1) < 1:
             parser.error(f"--on takes {', '.join(GPUS)}, or A10G:4 for four of them")
     return flags
 
@@ -254,24 +264,31 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Runs itself anew in the training environment, with JAX and its compiler beside it."""
     flags = parse(arguments)
+    if not (VENVS / "cuda" / "jax_plugins").is_dir():
+        print(f"XLA's compiler for GPUs is not in {VENVS / 'cuda'}: `make setup-test` installs it")
+        return int(sys.platform == "linux")  # there is none for others
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         command = [str(PYTHON), str(Path(__file__).resolve()), *arguments]
         os.execve(PYTHON, command, os.environ | ENVIRONMENT)
     sys.path.insert(0, str(REPO / "training_job"))
-    from train import choose_backend  # noqa: PLC0415
+    from train import choose_backend
 
     choose_backend(os.environ, gpus=1)
-    from pigeonhole_training.progress import quiet_stderr  # noqa: PLC0415
+    from pigeonhole_training.errors import BadRequest
+    from pigeonhole_training.progress import quiet_stderr
 
     if not flags.json:
         print(
-            f"{'preset':<16}{'GPUs':<9}{'precision':<16}{'convolutions':<16}{'images each':>12}"
+            f"{'preset':<16}{'GPUs':<15}{'precision':<16}{'convolutions':<16}{'images each':>12}"
             f"{'rows there':>12}{'memory each':>13}{'of':>8}{'exchanges':>11}"
         )
     for preset in flags.preset:
         for gpu, _, count in flags.on:
             with quiet_stderr():  # CUDA's libraries are missed loudly
-                step = compile_step(preset, gpu, int(count or 1))
+                try:
+                    step = compile_step(preset, gpu, int(count or 1))
+                except BadRequest as error:
+                    sys.exit(str(error))
             print(json.dumps(asdict(step)) if flags.json else line(step), flush=True)
     return 0
 
@@ -279,9 +296,10 @@ def main(arguments: list[str]) -> int:
 def line(step: Compiled) -> str:
     """A line of the table."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in step.convolutions.items())
-    host = step.gpu if step.count == 1 else f"{step.count} x {step.gpu}"
+    host = f"{step.count} x {step.gpu}" if step.count > 1 else step.gpu
+    host += f" ({GPUS[step.gpu].instances})"
     return (
-        f"{step.preset:<16}{host:<9}{step.precision:<16}{kinds:<16}{step.images:>12}"
+        f"{step.preset:<16}{host:<15}{step.precision:<16}{kinds:<16}{step.images:>12}"
         f"{'yes' if step.rows_on_device else 'no':>12}{step.memory / GIB:>9.2f} GiB"
         f"{step.device_memory / GIB:>4.0f} GiB{step.exchanges:>11}"
     )
