@@ -9,9 +9,9 @@ not run. Printed for each preset and GPU (`A10G:4`: a host with four):
 - the precision that the job chooses there
 - how many of the step's convolutions, forward and backward, give which type
 - how many of a batch's images each GPU gets, and whether the training rows lie there
-- memory of each GPU, most at any moment of a step: rows; weights, their averages and the optimizer's
-  state, before and after the step; activations. Not in it are what cuDNN's faster algorithms take
-  besides, and the variables' values of the last epoch's end, as much as weights and state
+- memory of each GPU, most at any moment of a step: rows; weights, their averages and the
+  optimizer's state, before and after it; activations. Not in it are what cuDNN's faster algorithms
+  take besides, and the variables' values of the last epoch's end, as much as weights and state
 - exchanges between the GPUs in a step
 
 Images are blank, as many and as large as Fashion-MNIST's 60,000; for the ResNets 2,000 photos. One
