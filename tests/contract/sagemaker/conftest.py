@@ -85,6 +85,18 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop(grace=10)
 
 
+# Starts have time on a machine that is full; what is to be seen timing out has little.
+TIMEOUTS = Timeouts(
+    stop_job=1.0,
+    stop_server=2.0,
+    serverless_start=60.0,
+    instance_start=60.0,
+    invocation=2.0,
+    sync=0.1,
+    instance_metrics=0.5,
+)
+
+
 @dataclass
 class Running(Account):
     """A SageMaker of the tests' own that runs, and what is inside it."""
@@ -97,17 +109,7 @@ class Running(Account):
     logs: FakeLogs = field(default_factory=FakeLogs)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     trouble: Rules = field(default_factory=Rules)
-    timeouts: Timeouts = field(
-        default_factory=lambda: Timeouts(
-            stop_job=1.0,
-            stop_server=2.0,
-            serverless_start=4.0,
-            instance_start=4.0,
-            invocation=2.0,
-            sync=0.1,
-            instance_metrics=0.5,
-        )
-    )
+    timeouts: Timeouts = TIMEOUTS
     url: str = ""
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
@@ -154,11 +156,14 @@ class Running(Account):
 def sagemaker(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:
-    """One for the tests of a module: they use names of their own."""
+    """One for the tests of a module: they use names of their own. It waits as long as the module's
+    TIMEOUTS say, if there are any."""
     if TARGET.real:
         yield RealAccount()
         return
-    with running(request.getfixturevalue("s3_url"), tmp_path_factory.mktemp("home")) as found:
+    timeouts = getattr(request.module, "TIMEOUTS", TIMEOUTS)
+    home = tmp_path_factory.mktemp("home")
+    with running(request.getfixturevalue("s3_url"), home, timeouts=timeouts) as found:
         yield found
 
 

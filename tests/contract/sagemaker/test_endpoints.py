@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,8 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .account import ROLE, TARGET, wait_until
+from .conftest import TIMEOUTS as USUAL
 from .conftest import Running
 
+TIMEOUTS = dataclasses.replace(USUAL, serverless_start=6.0)  # some never come up
 KIND = "SageMaker Endpoint State Change"
 GROUP = "/aws/sagemaker/Endpoints/"
 

@@ -17,6 +17,7 @@ from .account import wait_until
 from .calls import create, invoke
 from .conftest import Running, running
 
+TIMEOUTS = Timeouts(stop_server=2.0)  # calls have AWS's minute, however full the machine is
 SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 20}}
 INSTANCES = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 2}
 
@@ -55,7 +56,8 @@ def test_no_call_fails_while_an_endpoint_is_updated(sagemaker: Running, kind: st
         for number in (1, 2, 3):
             config = sagemaker.config(sagemaker.model(name=str(number)), **size)
             sagemaker.api.update_endpoint(EndpointName=kind, EndpointConfigName=config)
-            assert sagemaker.endpoint_settles(kind)["EndpointConfigName"] == config
+            found = sagemaker.endpoint_settles(kind)
+            assert found["EndpointConfigName"] == config, found.get("FailureReason")
     finally:
         stop.set()
         for caller in callers:

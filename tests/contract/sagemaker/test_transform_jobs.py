@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -11,9 +12,11 @@ from botocore.exceptions import ClientError
 from localcloud.trouble import Rule
 
 from .account import TARGET
+from .conftest import TIMEOUTS as USUAL
 from .conftest import Running, wait_until
 from .transforms import GROUP, completed, outputs, request, run, unique
 
+TIMEOUTS = dataclasses.replace(USUAL, instance_start=6.0)  # some never come up
 KIND = "SageMaker Transform Job State Change"
 
 

@@ -131,3 +131,13 @@ def test_transfer_learning_has_two_phases_each_with_its_epochs() -> None:
 def test_a_preset_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(BadRequest, match=r"'cnn'.*default, default-large, dense-128"):
         preset_of("cnn")
+
+
+def test_wide_averages_its_weights_over_a_share_of_the_run() -> None:
+    def window(epochs: int, rows: int = 54_000) -> float:
+        given = preset_of("wide-28-10").recipe(Situation(rows, GREY, 10), Asked(epochs=epochs))
+        return 1 / (1 - given.ema)
+
+    assert window(100) == pytest.approx(0.04 * 100 * 54_000 / 256)
+    assert window(10) == pytest.approx(window(100) / 10)
+    assert window(1, rows=100) == 1  # no average at all

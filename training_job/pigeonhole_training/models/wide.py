@@ -21,6 +21,9 @@ from pigeonhole_training.recipe import Asked, Phase, Recipe, Situation
 
 FIRST_FILTERS = 16
 STAGES = (1, 2, 4)  # filters, as multiples of 16 times the width
+# Of a run's steps, over which the weights are averaged. In a small run 3 to 6 % were up to 0.3
+# points better than the last weights alone, 12 % as much worse: earlier weights know less.
+AVERAGED = 0.04
 LARGEST_MAP = 40  # images of longer sides are made smaller by the first convolution
 
 
@@ -66,10 +69,12 @@ def build_network(shape: Shape, classes: int, weights: Path | None = None) -> ke
 
 def recipe(situation: Situation, asked: Asked) -> Recipe:
     """For a GPU: large batches, and augmentation as strong as a network of this size needs."""
+    epochs, batch_size = asked.epochs or 100, asked.batch_size or 256
+    averaged = AVERAGED * epochs * situation.rows / batch_size
     return Recipe(
         preset="wide-28-10",
-        phases=(Phase(asked.epochs or 100, asked.learning_rate or 0.2),),
-        batch_size=asked.batch_size or 256,
+        phases=(Phase(epochs, asked.learning_rate or 0.2),),
+        batch_size=batch_size,
         seed=asked.seed,
         optimizer="sgd",
         momentum=0.9,
@@ -79,7 +84,7 @@ def recipe(situation: Situation, asked: Asked) -> Recipe:
         schedule="one-cycle",
         warmup=0.2,
         label_smoothing=0.1,
-        ema=0.999,
+        ema=1 - 1 / max(1.0, averaged),
         augment=("flip", "crop:2", "erase:0.5"),
         patience=0,
     )
