@@ -26,7 +26,7 @@ from localcloud.sagemaker.containers import Containers, Spec
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two pings
 _PAUSE_SHARE = 0.1  # of the time since the start: what a cold start may take longer by pausing
 _NO_START = 0.005  # seconds: a shorter wait was for no container
-PORTS = range(20_000, 32_768)  # Linux gives ports from 32768 on, others from 49152
+PORTS = range(20_000, 32_768)  # by default Linux gives its own from 32768 on, others from 49152
 _PORTS_IN_TURN = itertools.cycle(random.sample(PORTS, len(PORTS)))
 _CHUNK = 1024 * 1024  # bytes read at once from an answer that goes to a file
 
@@ -288,8 +288,9 @@ class _Request:
 def free_port() -> int:
     """A port of the loopback address on which nobody listens now.
 
-    It is none of those that systems give to whoever asks for any port, or calls somebody: one of
-    these could be taken before a container that starts has it. And no two calls give the same.
+    It is none of those that systems, unless set up otherwise, give to whoever asks for any port or
+    calls somebody: one of these could be taken before a container that starts has it. And no two
+    calls give the same.
     """
     for _ in PORTS:
         port = next(_PORTS_IN_TURN)
